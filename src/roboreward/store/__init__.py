@@ -1,0 +1,15 @@
+"""Durable bits: files that are whole or absent, lines that survive a kill, one writer a folder."""
+
+from roboreward.store.atomic import sha256_file, write_atomic, write_json
+from roboreward.store.jsonl import MAX_LINE_BYTES, JsonlWriter, read_jsonl
+from roboreward.store.lock import lock_folder
+
+__all__ = [
+    "JsonlWriter",
+    "MAX_LINE_BYTES",
+    "lock_folder",
+    "read_jsonl",
+    "sha256_file",
+    "write_atomic",
+    "write_json",
+]
