@@ -1,0 +1,104 @@
+"""The embedded tabletop world: scenes, scripted experts and failures, exact scores, a Gymnasium environment.
+
+The names below are loaded on first use: importing the room does not import MuJoCo.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roboreward.sim.env import TabletopEnv, register_env
+    from roboreward.sim.episode import EpisodeSpec, SimEpisode, simulate, simulate_states_only
+    from roboreward.sim.expert import FAILURES, Failure
+    from roboreward.sim.generation import balanced_specs, generate
+    from roboreward.sim.layout import (
+        Camera,
+        Layout,
+        Lighting,
+        ObjectSpec,
+        ReceptacleSpec,
+        project,
+        sample_layout,
+    )
+    from roboreward.sim.phrasing import VOCABULARY, phrase, task_text
+    from roboreward.sim.render import RayRenderer, RenderedImage
+    from roboreward.sim.scoring import SceneState, score_task
+    from roboreward.sim.splits import (
+        HELD_OUT_OBJECTS,
+        HELD_OUT_RECEPTACLES,
+        SPLITS,
+        Split,
+        episode_seed,
+    )
+    from roboreward.sim.tasks import RELATIONS, Relation, Task, all_tasks
+
+__all__ = [
+    "Camera",
+    "EpisodeSpec",
+    "FAILURES",
+    "Failure",
+    "HELD_OUT_OBJECTS",
+    "HELD_OUT_RECEPTACLES",
+    "Layout",
+    "Lighting",
+    "ObjectSpec",
+    "RELATIONS",
+    "RayRenderer",
+    "ReceptacleSpec",
+    "Relation",
+    "RenderedImage",
+    "SPLITS",
+    "SceneState",
+    "SimEpisode",
+    "Split",
+    "TabletopEnv",
+    "Task",
+    "VOCABULARY",
+    "all_tasks",
+    "balanced_specs",
+    "episode_seed",
+    "generate",
+    "phrase",
+    "project",
+    "register_env",
+    "sample_layout",
+    "score_task",
+    "simulate",
+    "simulate_states_only",
+    "task_text",
+]
+
+_HOMES = {
+    "env": ("TabletopEnv", "register_env"),
+    "episode": ("EpisodeSpec", "SimEpisode", "simulate", "simulate_states_only"),
+    "expert": ("FAILURES", "Failure"),
+    "generation": ("balanced_specs", "generate"),
+    "layout": (
+        "Camera",
+        "Layout",
+        "Lighting",
+        "ObjectSpec",
+        "ReceptacleSpec",
+        "project",
+        "sample_layout",
+    ),
+    "phrasing": ("VOCABULARY", "phrase", "task_text"),
+    "render": ("RayRenderer", "RenderedImage"),
+    "scoring": ("SceneState", "score_task"),
+    "splits": ("HELD_OUT_OBJECTS", "HELD_OUT_RECEPTACLES", "SPLITS", "Split", "episode_seed"),
+    "tasks": ("RELATIONS", "Relation", "Task", "all_tasks"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'roboreward.sim' has no attribute {name!r}")
+    # Kept, so that this runs once a name.
+    value = getattr(import_module(f"roboreward.sim.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,95 @@
+"""Recipes: complete configurations of training runs, as TOML."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from roboreward.core import UsageError, content_id, identity_of
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+IDENTITY: dict[str, Any] = {"role": "identity"}
+TRANSPORT: dict[str, Any] = {"role": "transport"}
+
+
+class QueryMix(BaseModel):
+    """Shares of the labelled questions of a batch. They add up to 1.
+
+    Attributes:
+        success: Successes under their true task, score 5.
+        random: Successes under a task of another scene, one that is not among this scene's tasks, score 1.
+        clip: Prefixes of successes under their true task; levels equally often.
+        relabel: Successes under the other tasks of their scene; levels equally often.
+        relabelled_clip: Prefixes under the other tasks; levels equally often.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    success: float = Field(ge=0)
+    random: float = Field(default=0.0, ge=0)
+    clip: float = Field(default=0.0, ge=0)
+    relabel: float = Field(default=0.0, ge=0)
+    relabelled_clip: float = Field(default=0.0, ge=0)
+
+
+class NanoRecipe(BaseModel):
+    """How nano is trained. Every field can change the result, but those tagged transport.
+
+    Attributes:
+        num_demos: Successful demonstrations to learn from.
+        num_val: Further demonstrations for validation: choice of checkpoint, gate limit.
+        ground_steps, ground_frames, ground_lr: Stage A: optimiser steps, frames a step, peak learning rate.
+        reward_steps, reward_queries, reward_lr: Stage B: optimiser steps, questions a step, peak learning rate.
+        mix: What the questions of stage B are.
+        only_agreeing_clips: Keep a clip only where the oracle gives the score that its cut fraction proposes (as the
+            paper's validator does); otherwise all clips are kept under the oracle's label.
+        seed: Of initialisation and of all sampling. Demonstrations have their own, fixed seeds.
+        num_workers: Processes and threads; 0 for all cores.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_demos: int = Field(ge=8, json_schema_extra=IDENTITY)
+    num_val: int = Field(ge=8, json_schema_extra=IDENTITY)
+    ground_steps: int = Field(ge=1, json_schema_extra=IDENTITY)
+    ground_frames: int = Field(ge=1, json_schema_extra=IDENTITY)
+    ground_lr: float = Field(gt=0, json_schema_extra=IDENTITY)
+    reward_steps: int = Field(ge=1, json_schema_extra=IDENTITY)
+    reward_queries: int = Field(ge=1, json_schema_extra=IDENTITY)
+    reward_lr: float = Field(gt=0, json_schema_extra=IDENTITY)
+    mix: QueryMix = Field(json_schema_extra=IDENTITY)
+    only_agreeing_clips: bool = Field(json_schema_extra=IDENTITY)
+    seed: int = Field(ge=0, json_schema_extra=IDENTITY)
+    num_workers: int = Field(default=0, ge=0, json_schema_extra=TRANSPORT)
+
+    @property
+    def recipe_hash(self) -> str:
+        """Hash of what can change a number."""
+        return content_id(identity_of(self))
+
+
+def read_recipe(path: Path) -> NanoRecipe:
+    """Read a recipe.
+
+    Raises:
+        UsageError: The file is missing, is not TOML, or has a field that is missing, unknown or out of range.
+    """
+    try:
+        values = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UsageError(f"Cannot read the recipe {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    kind = values.pop("kind", None)
+    if kind != "nano":
+        raise UsageError(f'{path}: kind = {kind!r}. This version trains kind = "nano" only.')
+    try:
+        return NanoRecipe.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"{path}: {problems}") from error

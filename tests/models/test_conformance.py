@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+
+from roboreward.core import ENDS_ONLY, Query, UsageError, Verdict
+from roboreward.models import available_models, load_model
+from roboreward.testing import ConformanceError, check_reward_model, synthetic_queries
+
+BUILT_IN = [
+    info.name.replace("<model>", "mock:2").replace("<score or text>", "4")
+    for info in available_models()
+    if info.is_usable
+]
+
+
+@pytest.mark.parametrize("uri", BUILT_IN)
+def test_every_built_in_model_keeps_the_contract(uri):
+    check_reward_model(load_model(uri))
+
+
+class Good:
+    """Keeps the contract; the classes below break it in one way each."""
+
+    name, revision = "good", "1"
+    frame_policy = ENDS_ONLY
+    capabilities = frozenset()
+
+    def score(self, queries):
+        return [self.one(query) for query in queries]
+
+    def one(self, query):
+        facts = {"model": self.name, "revision": self.revision, "frames": query.sample.record}
+        if not 0 < len(query.task) <= 2000:
+            return Verdict.without_score("failed", "bad task").model_copy(update=facts)
+        return Verdict.scored(1 + len(query.task) % 5).model_copy(update=facts)
+
+
+class NoPolicy(Good):
+    frame_policy = None
+
+
+class ChangingName(Good):
+    @property
+    def name(self):
+        self.looks = getattr(self, "looks", 0) + 1
+        return f"model {self.looks}"
+
+
+class OddCapability(Good):
+    capabilities = frozenset({"telepathy"})
+
+
+class NoneForNothing(Good):
+    def score(self, queries):
+        return super().score(queries) if queries else None
+
+
+class Loses(Good):
+    def score(self, queries):
+        return [self.one(query) for query in queries if query.task]
+
+
+class Swaps(Good):
+    def score(self, queries):
+        return super().score(queries)[::-1]
+
+
+class NoFrames(Good):
+    def one(self, query):
+        return super().one(query).model_copy(update={"frames": None})
+
+
+class InventsFrames(Good):
+    def one(self, query):
+        record = query.sample.record.model_copy(update={"indices": (7,)})
+        return super().one(query).model_copy(update={"frames": record})
+
+
+class Nameless(Good):
+    def one(self, query):
+        return super().one(query).model_copy(update={"model": ""})
+
+
+class ScoresNothing(Good):
+    def one(self, query):
+        return super().one(Query(query.sample, query.task[:2000] or "anything", query.query_id))
+
+
+class NoDistribution(Good):
+    capabilities = frozenset({"distribution"})
+
+
+class Moody(Good):
+    calls = 0
+
+    def one(self, query):
+        self.calls += 1
+        return super().one(Query(query.sample, query.task + "x" * bool(query.task) * self.calls))
+
+
+class Crowded(Good):
+    def score(self, queries):
+        extra = "x" * (len(queries) == 3)
+        return super().score(
+            [Query(q.sample, q.task and q.task + extra, q.query_id) for q in queries]
+        )
+
+
+class Scribbles(Good):
+    def one(self, query):
+        query.sample.frames_THWC[0] = 0
+        return super().one(query)
+
+
+BROKEN = {
+    NoPolicy: "frame_policy must be",
+    ChangingName: "name changes",
+    OddCapability: "telepathy",
+    NoneForNothing: "empty list",
+    Loses: "5 queries gave 4 verdicts",
+    Swaps: "are the answers in order",
+    NoFrames: "which frames were seen",
+    InventsFrames: "not handed in",
+    Nameless: "names ''",
+    ScoresNothing: "no task got the score",
+    NoDistribution: "no distribution",
+    Moody: "other answers the second time",
+    Crowded: "alone gets another answer",
+    Scribbles: "were changed",
+}
+
+
+def writable_queries():
+    queries = synthetic_queries(3)
+    for query in queries:
+        query.sample.frames_THWC.flags.writeable = True
+    return queries
+
+
+def test_a_model_that_keeps_the_contract_passes():
+    check_reward_model(Good())
+    check_reward_model(Good(), queries=writable_queries())
+    check_reward_model(Moody(), is_deterministic=False)
+
+
+@pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
+def test_a_broken_promise_is_found_and_named(kind):
+    with pytest.raises(ConformanceError) as caught:
+        check_reward_model(kind(), queries=writable_queries())
+    assert any(BROKEN[kind] in finding for finding in caught.value.findings)
+
+
+def test_something_that_is_no_model_is_named():
+    with pytest.raises(ConformanceError, match=r"str does not keep .*\n- it lacks"):
+        check_reward_model("nano")
+
+
+def test_the_error_of_an_unfitted_floor_is_not_swallowed():
+    with pytest.raises(UsageError, match="bench run"):
+        check_reward_model(load_model("floor:first-frame:floor:text-only"))
+
+
+def test_synthetic_queries_are_the_same_every_time_and_told_apart_by_their_length():
+    one, two = synthetic_queries(3), synthetic_queries(3)
+    for a, b in zip(one, two, strict=True):
+        assert np.array_equal(a.sample.frames_THWC, b.sample.frames_THWC)
+        assert (a.task, a.query_id, a.sample.record) == (b.task, b.query_id, b.sample.record)
+    assert len({query.sample.record.num_frames for query in one}) == 3

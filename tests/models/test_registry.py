@@ -1,0 +1,153 @@
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from roboreward.core import RewardModel, UnknownName, UsageError
+from roboreward.models import ENTRY_POINTS, Constant, available_models, load_model, registry
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *(f"floor:constant-{n}" for n in range(1, 6)),
+        "floor:label-sampler",
+        "floor:text-only",
+        "floor:first-frame:mock:4",
+        "floor:first-frame:floor:constant-2",
+        "mock:4",
+        "mock:ANSWER: 4",
+        "mock:I cannot judge: sorry",
+    ],
+)
+def test_a_model_is_loaded_under_the_name_that_was_asked_for(uri):
+    model = load_model(f" {uri}\n")
+    assert isinstance(model, RewardModel)
+    assert model.name == uri
+
+
+@pytest.mark.parametrize(
+    ("uri", "near"),
+    [
+        ("nanoo", "nano"),
+        ("flor:constant-3", "floor:constant-3"),
+        ("floor:text", "floor:text-only"),
+        ("floor:firstframe", "floor:first-frame"),
+        
+        ("floor:", "floor:"),
+        ("floor:first-frame:floor:first-frame", "floor:first-frame"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_ones(uri, near):
+    with pytest.raises(UnknownName, match=f"Unknown model '{uri}'.*{near}"):
+        load_model(uri)
+
+
+@pytest.mark.parametrize("uri", ["", "zzz", "C:\\model", "?" * 5000])
+def test_a_name_like_no_other_gets_the_whole_list(uri):
+    with pytest.raises(UnknownName, match=r"floor:constant-1, .*nano") as caught:
+        load_model(uri)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "openai:gpt-5",
+        "gemini:robotics-er",
+        "anthropic:claude",
+        "vllm:http://host:8000/model",
+        "topreward:qwen",
+        "gvl:qwen",
+        "teetone/RoboReward-8B",
+        "someone/else.model@main",
+        "floor:first-frame:openai:gpt-5",
+    ],
+)
+def test_a_model_that_is_only_planned_says_so_and_is_not_faked(uri):
+    with pytest.raises(UsageError, match=r"does not run .* yet\. It runs: .*floor:constant-1"):
+        load_model(uri)
+
+
+@pytest.mark.parametrize("uri", ["floor:constant-0", "floor:constant-6", "floor:constant--1"])
+def test_a_constant_outside_the_rubric_is_refused(uri):
+    with pytest.raises(UsageError, match="1 to 5"):
+        load_model(uri)
+
+
+def test_the_list_names_what_runs_and_what_is_missing():
+    infos = available_models()
+    names = [info.name for info in infos]
+    assert len(set(names)) == len(names)
+    assert names[0] == "nano"
+    assert all(info.summary and bool(info.hint) != info.is_usable for info in infos)
+    for info in infos:
+        if info.is_usable and "<" not in info.name:
+            assert info.name in (load_model(info.name).name, "floor:first-frame")
+
+
+def offer(monkeypatch, name, value):
+    entry = EntryPoint(name, value, ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] * (group == ENTRY_POINTS))
+
+
+def always_two(rest):
+    model = Constant(2)
+    model.name = f"ours:{rest}"
+    return model
+
+
+def not_a_model(_rest):
+    return "surprise"
+
+
+def test_a_plug_in_gets_what_stands_behind_the_colon(monkeypatch):
+    offer(monkeypatch, "ours", f"{__name__}:always_two")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[always_two.__module__])
+    assert load_model("ours:a:b").name == "ours:a:b"
+    assert load_model("ours").name == "ours:"
+    listed = next(info for info in available_models() if info.name == "ours")
+    assert listed.is_usable
+    with pytest.raises(UnknownName, match="ours"):
+        load_model("our")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("no_such_module:load", "cannot be loaded"),
+        ("json:no_such_function", "cannot be loaded"),
+        (f"{__name__}:not_a_model", "returned a str, which is not a reward model"),
+    ],
+)
+def test_a_plug_in_that_does_not_work_is_named(monkeypatch, value, message):
+    offer(monkeypatch, "ours", value)
+    with pytest.raises(UsageError, match=rf"The plug-in 'ours' .*{message}"):
+        load_model("ours:x")
+
+
+def test_a_plug_in_cannot_take_the_name_of_a_built_in_model(monkeypatch):
+    offer(monkeypatch, "mock", f"{__name__}:always_two")
+    assert load_model("mock:4").name == "mock:4"
+    assert [info.name for info in available_models()].count("mock") == 0
+
+
+def test_the_registry_brings_in_nothing_heavy():
+    code = (
+        "import sys, roboreward.models as m\n"
+        "m.available_models(); m.load_model('mock:4'); m.load_model('floor:text-only')\n"
+        "print(sorted({'torch', 'av', 'mujoco', 'gymnasium', 'safetensors', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_of_the_room_exists():
+    import roboreward.models as room
+
+    assert all(getattr(room, name) is not None for name in room.__all__)
+    assert Path(room.__file__).name == "__init__.py"
+    with pytest.raises(AttributeError, match="Nonsense"):
+        _ = room.Nonsense
