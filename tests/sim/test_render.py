@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from roboreward.core import UsageError
-from roboreward.sim import rays, surfaces
+from roboreward.sim import rays, render, surfaces
 from roboreward.sim.render import RayRenderer
 from roboreward.sim.render_opengl import render_opengl
 
-TABLE = 0
 VIEW = {
     "camera_pos": (0.0, -0.62, 0.52),
     "camera_target": (0.0, 0.02, 0.03),
@@ -23,7 +22,7 @@ VIEW = {
     "light_direction": (0.35, 0.25, -1.0),
     "ambient": 0.45,
     "diffuse": 0.6,
-    "table_geom": TABLE,
+    "table_geom": 0,
 }
 
 
@@ -108,6 +107,24 @@ def toy_xml() -> str:
     return f'<mujoco><compiler angle="degree"/><worldbody>{"".join(bodies)}</worldbody></mujoco>'
 
 
+def load(xml: str):
+    model = mujoco.MjModel.from_xml_string(xml)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    return model, data
+
+
+def every_ray(model, data, view, size_px: int):
+    """What MuJoCo says of every pixel, without any of the renderer's shortcuts."""
+    camera = rays.look_at(view["camera_pos"], view["camera_target"], fovy_deg=view["fovy_deg"])
+    ticks = ((2 * np.arange(size_px) + 1) / size_px - 1) * camera.half_height
+    x, y = np.meshgrid(ticks, -ticks)
+    axes = np.array([camera.right, camera.up, camera.forward])
+    directions = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3) @ axes
+    geom, distance = rays.cast(model, data, camera.pos, directions)
+    return geom, np.array(camera.pos) + distance[:, None] * directions, directions
+
+
 SIMPLE = {
     "camera_pos": (0.0, -0.3, 0.4),
     "camera_target": (0.0, 0.0, 0.0),
@@ -123,13 +140,6 @@ CAMERAS = {
     "at the side": (0.7, 0.3, 0.25),
     "below the table": (0.1, -0.7, -0.3),
 }
-
-
-def load(xml: str):
-    model = mujoco.MjModel.from_xml_string(xml)
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    return model, data
 
 
 def simple_xml(*geoms: str, table: str = 'type="plane" size="1 1 .1" rgba=".6 .6 .6 1"') -> str:
@@ -148,17 +158,6 @@ def pixel_of(point, *, size_px: int = 48, **changes) -> tuple[int, int]:
     x, y, depth = rays.project(camera, np.array(point))
     assert depth > 0
     return int(y * size_px), int(x * size_px)
-
-
-def every_ray(model, data, view, size_px: int):
-    """What MuJoCo says of every pixel, without any of the renderer's shortcuts."""
-    camera = rays.look_at(view["camera_pos"], view["camera_target"], fovy_deg=view["fovy_deg"])
-    ticks = ((2 * np.arange(size_px) + 1) / size_px - 1) * camera.half_height
-    x, y = np.meshgrid(ticks, -ticks)
-    axes = np.array([camera.right, camera.up, camera.forward])
-    directions = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3) @ axes
-    geom, distance = rays.cast(model, data, camera.pos, directions)
-    return geom, np.array(camera.pos) + distance[:, None] * directions, directions
 
 
 @pytest.fixture(scope="module")
@@ -329,6 +328,31 @@ def test_a_thing_shades_what_lies_under_it_but_not_itself():
     assert below.geom_id[spot] == alone.geom_id[spot] == 1
     assert int(below.rgb[spot][2]) < int(alone.rgb[spot][2]) - 40
     np.testing.assert_array_equal(alone.rgb[spot], [51, 102, 230])
+
+
+def test_a_thing_casts_no_shadow_on_itself():
+    xml = simple_xml('<geom type="box" size=".02 .06 .08" pos="0 0 .08"/>')
+    camera = {"camera_pos": (-0.5, 0.0, 0.2), "camera_target": (0.0, 0.0, 0.08)}
+    image = picture(xml, light_direction=(1, 0, -1), **camera)
+    high, low = (image.rgb[pixel_of((-0.02, 0, z), **camera)] for z in (0.14, 0.02))
+    np.testing.assert_array_equal(high, low)
+
+
+def test_the_side_of_a_table_is_shaded_as_a_side():
+    model, data = load(simple_xml(table='type="box" size=".1 .1 .05" pos="0 0 -.05"'))
+    image = RayRenderer(model, size_px=48).render(data, **SIMPLE)
+    top, side = (image.rgb[pixel_of(point)] for point in ((0, 0, 0), (0, -0.1, -0.03)))
+    assert int(top[0]) > int(side[0]) + 40
+
+
+def test_rays_saved_at_edges_would_have_changed_next_to_nothing(scene, monkeypatch):
+    model, data = scene
+    renderer = RayRenderer(model, size_px=96)
+    quick = renderer.render(data, **VIEW).rgb.astype(int)
+    everywhere = [np.arange(96 * 96)] * len(render._EDGE_OFFSETS_PX)
+    monkeypatch.setattr(render, "_edge_samples", lambda key: everywhere)
+    full = renderer.render(data, **VIEW).rgb.astype(int)
+    assert np.abs(quick - full).mean() < 0.1
 
 
 def test_beyond_the_table_there_is_the_background():

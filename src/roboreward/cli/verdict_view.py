@@ -1,0 +1,82 @@
+"""A verdict as a person reads it: plain lines, in colour where the terminal has colour."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from roboreward.cli.edge import plain
+from roboreward.core import RUBRIC_V1, SCORES, FrameRecord, Verdict
+
+_BAR_WIDTH = 24
+_COLOURS = {1: "red", 2: "orange3", 3: "yellow", 4: "green_yellow", 5: "green"}
+
+
+def print_verdict(video: Path, verdict: Verdict) -> None:
+    """Print one verdict on stdout.
+
+    Colour is left out when stdout is not a terminal or NO_COLOR is set.
+
+    Args:
+        video: The file it is about.
+        verdict: What to show.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text(plain(str(video)), style="bold"))
+    for line in _lines(verdict):
+        console.print(line)
+
+
+def _lines(verdict: Verdict) -> list[Text]:
+    lines = _scored(verdict) if verdict.score is not None else _without_score(verdict)
+    if verdict.rationale:
+        lines.append(_line("because", plain(verdict.rationale)))
+    if verdict.frames is not None:
+        lines.append(_line("frames", frames_seen(verdict.frames)))
+    lines.append(_line("model", plain(" ".join(filter(None, (verdict.model, verdict.revision))))))
+    return lines
+
+
+def _scored(verdict: Verdict) -> list[Text]:
+    score = verdict.score or 1
+    level = RUBRIC_V1.level(score)
+    head = Text("  score     ")
+    head.append(f"{score} of 5, {level.name}", style=f"bold {_COLOURS[score]}")
+    lines = [head, _line("meaning", level.meaning), _line("progress", f"{verdict.progress:.0%}")]
+    if verdict.probs is None:
+        return lines
+    block = "\u2588" if (sys.stdout.encoding or "").lower().startswith("utf") else "#"
+    for value, prob in zip(SCORES, verdict.probs, strict=True):
+        bar = Text(f"  {value} {RUBRIC_V1.level(value).name:<19}")
+        bar.append(f"{block * round(prob * _BAR_WIDTH):<{_BAR_WIDTH}}", style=_COLOURS[value])
+        bar.append(f" {prob:6.1%}", style="bold" if value == score else "")
+        lines.append(bar)
+    if verdict.expected is not None and verdict.success_prob is not None:
+        text = f"{verdict.expected:.2f}; a success (4 or 5) with {verdict.success_prob:.0%}"
+        lines.append(_line("expected", text))
+    return lines
+
+
+def _without_score(verdict: Verdict) -> list[Text]:
+    head = Text("  no score  ")
+    head.append(verdict.status, style="bold magenta")
+    lines = [head, _line("reason", plain(verdict.reason or ""))]
+    if verdict.status == "abstained":
+        lines.append(
+            _line("instead", "`roboreward models` lists what else can answer, and what it needs")
+        )
+    elif verdict.raw_text:
+        lines.append(_line("answer", plain(repr(verdict.raw_text[:200]))))
+    return lines
+
+
+def _line(name: str, text: str) -> Text:
+    return Text(f"  {name:<10}{text}")
+
+
+def frames_seen(record: FrameRecord) -> str:
+    """Return which frames were seen, in words: indices, and times in seconds."""
+    indices = ", ".join(str(i) for i in record.indices)
+    times = ", ".join(f"{t:.2f}" for t in record.timestamps_s)
+    return f"{len(record.indices)} of {record.num_frames}: {indices} (at {times} s)"
