@@ -129,7 +129,7 @@ def numbers(results: list[RunResult], groups: list[str], draws: np.ndarray) -> d
     score = np.where(missing, worst, score)
     error = np.abs(score - label)
 
-    def with_interval(function, form="{:.2f}"):  # noqa: ANN001, ANN202
+    def with_interval(function, form="{:.2f}"):
         point = float(
             np.mean([function(error[s], label[s], score[s]) for s in range(len(results))])
         )

@@ -36,7 +36,7 @@ def main() -> None:
     print(f"| the same, by CPU time | {60 * workers * done / used:.0f} episodes a minute |")
 
 
-def cpu_ms(function, specs) -> float:  # noqa: ANN001
+def cpu_ms(function, specs) -> float:
     start = time.process_time()
     for spec in specs:
         function(spec)

@@ -32,7 +32,7 @@ def main() -> None:
         print(f"| {name} | {min(times):.2f} | {np.median(times):.2f} |")
 
 
-def cpu_ms(nano, queries) -> float:  # noqa: ANN001
+def cpu_ms(nano, queries) -> float:
     start = time.process_time()
     nano.score(queries)
     return 1e3 * (time.process_time() - start)

@@ -21,7 +21,7 @@ def test_transport_settings_do_not_enter_the_identity() -> None:
 
 
 def test_an_untagged_field_is_an_error_that_says_what_to_add() -> None:
-    with pytest.raises(TypeError, match="'frames' is not tagged.*json_schema_extra"):
+    with pytest.raises(TypeError, match=r"'frames' is not tagged.*json_schema_extra"):
         identity_of(Untagged())
 
 

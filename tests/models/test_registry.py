@@ -35,7 +35,6 @@ def test_a_model_is_loaded_under_the_name_that_was_asked_for(uri):
         ("flor:constant-3", "floor:constant-3"),
         ("floor:text", "floor:text-only"),
         ("floor:firstframe", "floor:first-frame"),
-        
         ("floor:", "floor:"),
         ("floor:first-frame:floor:first-frame", "floor:first-frame"),
     ],

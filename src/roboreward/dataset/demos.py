@@ -1,11 +1,13 @@
 """Simulated demonstrations as arrays: what nano learns from.
 
 Each demonstration is a success of the scripted expert, with its frames, where everything was at each frame, and every
-question about it that the simulator can answer: all tasks of the scene, at the end and at the ends of its clips.
+question about it that the simulator can answer: all tasks of the scene, at the end and at the ends of its clips. Some
+are successes of two tasks in a row. Under either one alone they deserve less, because the other moved something else.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 import numpy as np
@@ -29,8 +31,10 @@ from roboreward.sim import (
 NUM_THINGS: Final = 7
 """Four objects, two receptacles, the gripper, in this order."""
 FIRST_RECEPTACLE, GRIPPER_THING, NOTHING = 4, 6, -1
+TWO_TASK_OFFSET: Final = 500_000
+"""Index of the first two-task demonstration after that of the first one of one task."""
 PHRASINGS_PER_TASK: Final = 2
-ORIGINS: Final = ("original", "clip", "counterfactual", "counterfactual clip")
+ORIGINS: Final = ("original", "clip", "counterfactual", "counterfactual clip", "two tasks")
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class FrameOracle:
 def simulate_demos(
     num_demos: int,
     *,
+    num_two_task: int = 0,
     first_index: int = 0,
     split: Split = "train",
     num_workers: int | None = None,
@@ -94,31 +99,29 @@ def simulate_demos(
     """Simulate demonstrations until `num_demos` are successes, and ask everything about them.
 
     Args:
-        num_demos: Successes wanted. The expert's failures (about 1 %) are left out.
+        num_demos: Successes of one task wanted. The expert's failures (about 1 %) are left out.
+        num_two_task: Successes of two tasks in a row wanted besides.
         first_index: First index within the split; ranges that do not overlap never share an episode.
         split: Whose scenes and phrasings.
         num_workers: Processes; None for all cores.
         progress: Called with the number of successes so far.
     """
     kept: list[SimEpisode] = []
-    for episode in _successes(split, first_index, num_demos=num_demos, num_workers=num_workers):
-        kept.append(episode)
-        if progress:
-            progress(len(kept))
-        if len(kept) == num_demos:
-            break
+    for script, num, score, first in (
+        ("none", num_demos, 5, first_index),
+        ("two_tasks", num_two_task, 4, first_index + TWO_TASK_OFFSET),
+    ):
+        specs = (EpisodeSpec(split=split, index=i, failure=script) for i in count(first))
+        target = len(kept) + num
+        if num:
+            for episode in generate(specs, num_workers=num_workers):
+                if episode.label.score == score:
+                    kept.append(episode)
+                    if progress:
+                        progress(len(kept))
+                if len(kept) == target:
+                    break
     return _tabulate(kept, split=split)
-
-
-def _successes(
-    split: Split, first_index: int, *, num_demos: int, num_workers: int | None
-) -> Iterator[SimEpisode]:
-    # A tenth more than needed: over five times the share of demonstrations that fail.
-    indices = range(first_index, first_index + num_demos + num_demos // 10 + 10)
-    specs = [EpisodeSpec(split=split, index=i, failure="none") for i in indices]
-    for episode in generate(specs, num_workers=num_workers):
-        if episode.label.score == 5:
-            yield episode
 
 
 def _tabulate(episodes: list[SimEpisode], *, split: Split) -> DemoTable:
@@ -162,6 +165,9 @@ def _tabulate(episodes: list[SimEpisode], *, split: Split) -> DemoTable:
 def _questions(episode: SimEpisode) -> Iterator[tuple[Task, list[tuple[int, int, int, bool]]]]:
     """Yield each task of the scene with its questions: (frame, score, origin, agrees)."""
     oracle = FrameOracle(episode)
+    if episode.failure == "two_tasks":
+        yield from _two_task_questions(episode, oracle)
+        return
     last = len(episode.states) - 1
     own: list[tuple[int, int, int, bool]] = [(last, episode.label.score, 0, True)]
     own += [_row(oracle, n, origin=1) for n in temporal_clips(episode.task, oracle)]
@@ -172,6 +178,16 @@ def _questions(episode: SimEpisode) -> Iterator[tuple[Task, list[tuple[int, int,
     for i, task in enumerate(others):
         rows = [_row(oracle, whole[i], origin=2), *(_row(oracle, c[i], origin=3) for c in cut)]
         yield task, rows
+
+
+def _two_task_questions(
+    episode: SimEpisode, oracle: FrameOracle
+) -> Iterator[tuple[Task, list[tuple[int, int, int, bool]]]]:
+    tasks = all_tasks(episode.layout)
+    shares = (1.0, *CLIP_FRACTIONS.values())
+    found = [relabels(tasks, oracle, keep_frac=share) for share in shares]
+    for i, task in enumerate(tasks):
+        yield task, [_row(oracle, negatives[i], origin=4) for negatives in found]
 
 
 def _row(

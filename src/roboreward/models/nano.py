@@ -72,9 +72,7 @@ class Nano:
     frame_policy: FramePolicy = ENDS_ONLY
     capabilities: frozenset[Capability] = frozenset({"distribution"})
 
-    def __init__(
-        self, card: NanoCard, weights: dict[str, Array], *, name: str = "nano"
-    ) -> None:
+    def __init__(self, card: NanoCard, weights: dict[str, Array], *, name: str = "nano") -> None:
         self.card, self.name = card, name
         self.revision = f"{card.version}@{card.sha256[:12]}"
         self._net = NanoNet(card.shape, weights)

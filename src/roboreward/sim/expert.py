@@ -27,6 +27,7 @@ Failure = Literal[
     "noise",
     "low_lift",
     "bump",
+    "two_tasks",
 ]
 FAILURES: Final[tuple[Failure, ...]] = get_args(Failure)
 ORGANIC_WEIGHTS: Final[dict[Failure, float]] = {
@@ -41,6 +42,10 @@ ORGANIC_WEIGHTS: Final[dict[Failure, float]] = {
     "low_lift": 0.12,
     "bump": 0.10,
 }
+
+NOT_ORGANIC: Final[frozenset[Failure]] = frozenset({"two_tasks"})
+"""Kinds that are never drawn. "two_tasks" is no mishap: the expert first brings another object into a receptacle and
+then does the task, which is a success of the two in a row, and of neither alone, since each moves the other's object."""
 
 TRAVEL_Z_M: Final = 0.15
 FAST_M_S: Final = 0.75
@@ -109,8 +114,9 @@ def check_failure(failure: str) -> Failure:
 
 def possible_failures(task: Task) -> list[Failure]:
     """Return the kinds that make sense for a task, "none" included."""
-    unfit = {"bad_place", "wrong_target"} if task.relation == "lift" else {"low_lift"}
-    return [failure for failure in FAILURES if failure not in unfit]
+    is_lift = task.relation == "lift"
+    unfit: set[Failure] = {"bad_place", "wrong_target"} if is_lift else {"low_lift"}
+    return [failure for failure in FAILURES if failure not in unfit | NOT_ORGANIC]
 
 
 def draw_failure(task: Task, *, rng: np.random.Generator) -> Failure:
@@ -125,6 +131,8 @@ def make_plan(task: Task, layout: Layout, *, failure: Failure, rng: np.random.Ge
     tried = _other_task(task, layout, failure=failure, rng=rng)
     intent = _spoil(_intend(tried, layout, rng=rng), task, layout, failure=failure, rng=rng)
     moves = tuple(_moves(intent, layout))
+    if failure == "two_tasks":
+        return Plan((*_errand_moves(task, layout, rng=rng), *moves))
     if failure != "early_stop":
         return Plan(moves)
     return Plan(moves, stop_frac=_stop_frac(moves, rng=rng))
@@ -178,6 +186,20 @@ def _other_task(task: Task, layout: Layout, *, failure: Failure, rng: np.random.
         others = [i for i in range(count) if i not in (task.subject, task.reference)]
         return replace(task, reference=others[int(rng.integers(len(others)))])
     return task
+
+
+def _errand_moves(task: Task, layout: Layout, *, rng: np.random.Generator) -> Iterator[Move]:
+    """Bring an object that the task does not name into a receptacle that it does not name either."""
+    involved = (task.subject, _object_reference(task))
+    others = [i for i in range(len(layout.objects)) if i not in involved]
+    taken = task.reference if task.relation == "put" else None
+    places = [i for i in range(len(layout.receptacles)) if i != taken]
+    subject = others[int(rng.integers(len(others)))]
+    errand = Task("put", subject, places[int(rng.integers(len(places)))])
+    park = park_xyz(layout)
+    for move in _moves(_intend(errand, layout, rng=rng), layout):
+        if move.xyz != park:
+            yield move
 
 
 def _object_reference(task: Task) -> int | None:

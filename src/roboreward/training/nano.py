@@ -91,17 +91,24 @@ def train_nano(recipe: NanoRecipe, out: Path, *, log: Log, commit: str | None = 
 def demonstrations(recipe: NanoRecipe, out: Path, *, log: Log) -> tuple[DemoTable, DemoTable]:
     """Simulate the training and validation demonstrations, or read them back."""
     tables = []
-    for name, num, first in (
-        ("train", recipe.num_demos, 0),
-        ("val", recipe.num_val, VAL_FIRST_INDEX),
+    for name, num, num_two_task, first in (
+        ("train", recipe.num_demos, recipe.num_two_task, 0),
+        ("val", recipe.num_val, recipe.num_val // 5, VAL_FIRST_INDEX),
     ):
         folder = out / f"demos-{name}"
         table = load_demos(folder)
         if table is None:
             start = time.monotonic()
-            table = simulate_demos(num, first_index=first, num_workers=recipe.num_workers or None)
+            table = simulate_demos(
+                num,
+                num_two_task=num_two_task,
+                first_index=first,
+                num_workers=recipe.num_workers or None,
+            )
             save_demos(folder, table)
-            log(f"{num} {name} demonstrations simulated in {time.monotonic() - start:.0f} s")
+            log(
+                f"{len(table.frames)} {name} demonstrations simulated in {time.monotonic() - start:.0f} s"
+            )
         tables.append(table)
     return tables[0], tables[1]
 
@@ -139,7 +146,7 @@ class StageB:
         Validation questions are the same for every recipe: levels equally often, of held-out scenes.
         """
         val_questions = _questions(val, recipe.model_copy(update={"only_agreeing_clips": False}))
-        mix = QueryMix(success=0.1, clip=0.3, relabel=0.4, relabelled_clip=0.2)
+        mix = QueryMix(success=0.1, clip=0.25, relabel=0.35, relabelled_clip=0.15, two_tasks=0.15)
         rng = np.random.default_rng(VAL_SEED)
         return cls(
             net.shape,

@@ -90,13 +90,18 @@ class Grounding(nn.Module):
         gripper = self.gripper_query.expand(words_BL.shape[0], 1, -1)
         return torch.cat([self.query(named), gripper], 1), h
 
-    def attend(self, features_FGC: Tensor, queries_FQSK: Tensor) -> Tensor:
-        """Log-probabilities over the cells and "not in the picture", (F, Q, S, G + 1), for Q instructions a frame."""
+    def attend(
+        self, features_FGC: Tensor, queries_FQSK: Tensor, *, slots: slice = slice(None)
+    ) -> Tensor:
+        """Log-probabilities over the cells and "not in the picture", (F, Q, S, G + 1), for Q instructions a frame.
+
+        `slots` says which of the three the queries are for.
+        """
         keys = self.key(features_FGC)
         flat = queries_FQSK.flatten(1, 2)
         logits = (flat @ keys.transpose(1, 2)).unflatten(1, queries_FQSK.shape[1:3])
         logits = logits * self.shape.key_width**-0.5
-        absent = self.absent.expand(*logits.shape[:3]).unsqueeze(3)
+        absent = self.absent[slots].expand(*logits.shape[:3]).unsqueeze(3)
         return torch.cat([logits, absent], 3).log_softmax(3)
 
     def locate(self, features_FGC: Tensor, logp: Tensor) -> Tensor:

@@ -146,13 +146,19 @@ def look_at(net: Grounding, table: DemoTable, questions: Questions, *, seed: int
     for demo in range(num):
         rows = torch.from_numpy(order[bounds[demo] : bounds[demo + 1]])
         features = net.encode(disturb(to_input(table.frames[demo]), noise))
-        asked = queries[rows].expand(frames_each, -1, -1, -1)
-        found = net.locate(features, net.attend(features, asked))
-        named[rows] = found[:, :, :GRIPPER].transpose(0, 1).half()
-        gripper[demo] = found[:, 0, GRIPPER].half()
+        named[rows] = _find(net, features, queries[rows], slice(0, GRIPPER)).transpose(0, 1).half()
+        gripper[demo] = _find(net, features, queries[rows[:1]], slice(GRIPPER, None))[
+            :, 0, 0
+        ].half()
         changed[demo] = changes(features[:1], features, grid).half()
         gate.extend(gate_features(f.numpy()) for f in features[demo % 4 :: 4])
     return Looks(named, gripper, changed, words, torch.from_numpy(np.stack(gate)))
+
+
+def _find(net: Grounding, features_TGC: Tensor, queries_QSK: Tensor, slots: slice) -> Tensor:
+    """Ask the same instructions of all frames: what is found in some slots, (T, Q, S, D)."""
+    asked = queries_QSK[:, slots].expand(len(features_TGC), -1, -1, -1)
+    return net.locate(features_TGC, net.attend(features_TGC, asked, slots=slots))
 
 
 def train_reward(

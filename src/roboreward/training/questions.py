@@ -185,7 +185,7 @@ class Questions:
                     )
                 )
             ]
-            for i, kind in enumerate(("success", "clip", "relabel", "relabelled_clip"))
+            for i, kind in enumerate(("success", "clip", "relabel", "relabelled_clip", "two_tasks"))
         }
 
 

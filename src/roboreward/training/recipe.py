@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from roboreward.core import UsageError, content_id, identity_of
 
@@ -18,7 +18,7 @@ TRANSPORT: dict[str, Any] = {"role": "transport"}
 
 
 class QueryMix(BaseModel):
-    """Shares of the labelled questions of a batch. They add up to 1.
+    """Shares of the labelled questions of a batch; they add up to 1 (within 1e-6).
 
     Attributes:
         success: Successes under their true task, score 5.
@@ -26,6 +26,7 @@ class QueryMix(BaseModel):
         clip: Prefixes of successes under their true task; levels equally often.
         relabel: Successes under the other tasks of their scene; levels equally often.
         relabelled_clip: Prefixes under the other tasks; levels equally often.
+        two_tasks: Successes of two tasks in a row, and prefixes, under every single task; levels equally often.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,13 +36,22 @@ class QueryMix(BaseModel):
     clip: float = Field(default=0.0, ge=0)
     relabel: float = Field(default=0.0, ge=0)
     relabelled_clip: float = Field(default=0.0, ge=0)
+    two_tasks: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> "QueryMix":
+        total = sum(self.model_dump().values())
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares add up to {total:g}, not 1")
+        return self
 
 
 class NanoRecipe(BaseModel):
     """How nano is trained. Every field can change the result, but those tagged transport.
 
     Attributes:
-        num_demos: Successful demonstrations to learn from.
+        num_demos: Successful demonstrations of one task to learn from.
+        num_two_task: Successful demonstrations of two tasks in a row.
         num_val: Further demonstrations for validation: choice of checkpoint, gate limit.
         ground_steps, ground_frames, ground_lr: Stage A: optimiser steps, frames a step, peak learning rate.
         reward_steps, reward_queries, reward_lr: Stage B: optimiser steps, questions a step, peak learning rate.
@@ -55,6 +65,7 @@ class NanoRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     num_demos: int = Field(ge=8, json_schema_extra=IDENTITY)
+    num_two_task: int = Field(ge=0, json_schema_extra=IDENTITY)
     num_val: int = Field(ge=8, json_schema_extra=IDENTITY)
     ground_steps: int = Field(ge=1, json_schema_extra=IDENTITY)
     ground_frames: int = Field(ge=1, json_schema_extra=IDENTITY)
