@@ -2,9 +2,9 @@
 
     python benchmarks/ablation.py --out runs/ablation [--seeds 0 1 2] [--arms nano]
 
-For each seed one grounding half is trained; every arm then trains its reward half on the same demonstrations, with the same
-number of labelled questions, the same number of steps and so the same compute. What differs is what the questions are.
-All are tested on organic failures that no arm has seen (`sim-test`), as videos, by `bench`. Intervals are 95 % bootstrap
+For each seed one grounding half is trained; every arm then trains its reward half on the same demonstrations, with the
+same number of labelled questions, the same number of steps and so the same compute. What differs is what is asked. All
+are tested on organic failures that no arm has seen (`sim-test`), as videos, by `bench`. Intervals are 95 % bootstrap
 intervals over scenes; an arm's numbers are means over its seeds, drawn with the same scenes for each seed.
 
 Everything is kept in --out, and the same command goes on after an interruption. Needs the `train` extra.

@@ -137,8 +137,11 @@ class Nano:
 
 
 def gate_features(features_GC: Array) -> Array:
-    """Mean and standard deviation of each channel over the cells, (2C,): what the gate looks at."""
-    return np.concatenate([features_GC.mean(0), features_GC.std(0)])
+    """What the gate looks at, (4C,): of each channel the mean, the spread, and how much it differs between neighbours."""
+    side = round(len(features_GC) ** 0.5)
+    cells = features_GC.reshape(side, side, -1)
+    across, down = (np.abs(np.diff(cells, axis=axis)).mean((0, 1)) for axis in (1, 0))
+    return np.concatenate([features_GC.mean(0), features_GC.std(0), across, down])
 
 
 def median_score(probs: Probs) -> Score:

@@ -45,7 +45,7 @@ ORGANIC_WEIGHTS: Final[dict[Failure, float]] = {
 
 NOT_ORGANIC: Final[frozenset[Failure]] = frozenset({"two_tasks"})
 """Kinds that are never drawn. "two_tasks" is no mishap: the expert first brings another object into a receptacle and
-then does the task, which is a success of the two in a row, and of neither alone, since each moves the other's object."""
+then does the task: a success of the two in a row, and of neither alone, since each moves the other one's object."""
 
 TRAVEL_Z_M: Final = 0.15
 FAST_M_S: Final = 0.75

@@ -37,8 +37,8 @@ VAL_FIRST_INDEX = 1_000_000
 """Validation demonstrations have indices of their own, far from those of training."""
 VAL_QUESTIONS = 3_000
 VAL_SEED = 20_260_101
-GATE_MARGIN = 1.15
-"""The gate's limit is this times the 99.9 % quantile of the distances of validation frames."""
+GATE_QUANTILE = 0.995
+"""The gate's limit is this quantile of the distances of validation frames."""
 
 Log = Callable[[str], None]
 Floats = npt.NDArray[np.floating[Any]]
@@ -171,7 +171,7 @@ class StageB:
 
 
 def fit_gate(seen: Floats, held_out: Floats) -> dict[str, Tensor | float]:
-    """Fit a Gaussian to gate features (n, 2C) of training frames; the limit comes from held-out scenes."""
+    """Fit a Gaussian to gate features (n, 4C) of training frames; the limit comes from held-out scenes."""
     seen, held_out = seen.astype(np.float64), held_out.astype(np.float64)
     mean = seen.mean(0)
     cov = np.cov((seen - mean).T) + 1e-5 * np.eye(seen.shape[1])
@@ -180,7 +180,7 @@ def fit_gate(seen: Floats, held_out: Floats) -> dict[str, Tensor | float]:
     return {
         "mean": torch.tensor(mean, dtype=torch.float32),
         "whiten": torch.tensor(whiten, dtype=torch.float32),
-        "limit": float(np.quantile(distances, 0.999)) * GATE_MARGIN,
+        "limit": float(np.quantile(distances, GATE_QUANTILE)),
     }
 
 

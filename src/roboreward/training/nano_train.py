@@ -32,7 +32,7 @@ class Looks:
         gripper: Float16 (N, T, D).
         changed: Changes since the first frame, float16 (N, T, H, C).
         words: Word ids of each row, (R, L).
-        gate: Gate features of every fourth frame, float32 (n, 2C).
+        gate: Gate features of every fourth frame, float32 (n, 4C).
     """
 
     named: Tensor
