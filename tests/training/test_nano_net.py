@@ -8,6 +8,8 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 from roboreward.models import NanoNet, NanoShape  # noqa: E402
 from roboreward.training.nano_net import Grounding, RewardHead, changes  # noqa: E402
 
+pytestmark = pytest.mark.torch
+
 
 def random_nets(shape: NanoShape) -> tuple[Grounding, RewardHead]:
     torch.manual_seed(0)

@@ -137,7 +137,7 @@ class Nano:
 
 
 def gate_features(features_GC: Array) -> Array:
-    """What the gate looks at, (4C,): of each channel the mean, the spread, and how much it differs between neighbours."""
+    """What the gate looks at, (4C,): of each channel mean, spread, and how much it differs between neighbours."""
     side = round(len(features_GC) ** 0.5)
     cells = features_GC.reshape(side, side, -1)
     across, down = (np.abs(np.diff(cells, axis=axis)).mean((0, 1)) for axis in (1, 0))
