@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -95,7 +97,12 @@ def _in_order(
 def _in_processes(
     function: Callable[[EpisodeSpec], T], specs: Iterator[EpisodeSpec], workers: int
 ) -> Iterator[T]:
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_watch_parent,
+        initargs=(os.getpid(),),
+    )
     waiting: deque[Future[list[T]]] = deque()
     batches = iter(lambda: list(islice(specs, _BATCH)), [])
     try:
@@ -114,6 +121,17 @@ def _in_processes(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _watch_parent(parent: int) -> None:
+    """End this worker when its parent is killed: a queue that both ends keep open would let it wait for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run_batch(function: Callable[[EpisodeSpec], T], batch: list[EpisodeSpec]) -> list[T]:
