@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,12 +124,22 @@ def report(ctx: click.Context, folder: Path, html: Path | None, as_json: bool) -
     ctx.exit(0 if all(_is_whole(result) for result in results) else EXIT_FINDINGS)
 
 
-def write_pages(results: Sequence["RunResult"], path: Path) -> list[Path]:
+def write_pages(
+    results: Sequence["RunResult"],
+    path: Path,
+    *,
+    title: str | None = None,
+    lead_html: str = "",
+    strips: Mapping[str, Sequence[bytes]] | None = None,
+) -> list[Path]:
     """Write one page for each set of examples, with its videos where they are still in place.
 
     Args:
         results: Runs, of one set or several.
         path: The page; with several sets, numbers are added to its name.
+        title: Heading; None for the name of the set.
+        lead_html: Trusted markup for the top of each page.
+        strips: Pictures by example id to show in place of what the best model saw.
 
     Returns:
         The pages.
@@ -141,7 +151,14 @@ def write_pages(results: Sequence["RunResult"], path: Path) -> list[Path]:
     for number, part in enumerate(parts, start=1):
         page = path if len(parts) == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
         examples = _examples_of(part[0])
-        write_report_html(page, title=part[0].config.set_name, results=part, examples=examples)
+        write_report_html(
+            page,
+            title=title or part[0].config.set_name,
+            results=part,
+            examples=examples,
+            lead_html=lead_html,
+            strips=strips,
+        )
         pages.append(page)
     return pages
 
