@@ -117,7 +117,10 @@ def print_table(name: str, runs: dict[str, list[RunResult]], args: argparse.Name
 
 
 def numbers(results: list[RunResult], groups: list[str], draws: np.ndarray) -> dict[str, object]:
-    """Means over seeds with intervals over scenes. An answer that is none counts as the worst error for its label."""
+    """Means over seeds with intervals over scenes, by the definitions of `bench` (MAE: its `mae_micro`).
+
+    An answer that is none counts as the worst error for its label; it is no false success and has no rank.
+    """
     place = {group: i for i, group in enumerate(groups)}
     label, score = np.zeros((2, len(results), len(groups)))
     for s, result in enumerate(results):
@@ -126,8 +129,8 @@ def numbers(results: list[RunResult], groups: list[str], draws: np.ndarray) -> d
             score[s, place[record.group]] = record.verdict.score or np.nan
     missing = np.isnan(score)
     worst = np.where(label >= 3, 1, 5)
-    score = np.where(missing, worst, score)
-    error = np.abs(score - label)
+    error = np.abs(np.where(missing, worst, score) - label)
+    score = np.where(missing, 0, score)
 
     def with_interval(function, form="{:.2f}"):
         point = float(
@@ -155,14 +158,14 @@ def numbers(results: list[RunResult], groups: list[str], draws: np.ndarray) -> d
 
 
 def spearman(_error: np.ndarray, label: np.ndarray, score: np.ndarray) -> float:
-    """Correlation of average ranks. Both take five values, so ranks come from counts."""
+    """Correlation of average ranks of the scored. Both take five values, so ranks come from counts."""
 
     def ranks(x: np.ndarray) -> np.ndarray:
         counts = np.bincount(x.astype(int), minlength=6)
         return (np.cumsum(counts) - (counts - 1) / 2)[x.astype(int)]
 
-    a, b = ranks(label), ranks(score)
-    if a.std() == 0 or b.std() == 0:
+    a, b = ranks(label[score > 0]), ranks(score[score > 0])
+    if not len(a) or a.std() == 0 or b.std() == 0:
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])
 

@@ -171,6 +171,13 @@ def test_the_names_for_newcomers_exist() -> None:
         roboreward.scroe  # noqa: B018
 
 
+def test_the_version_is_the_same_everywhere() -> None:
+    import roboreward
+
+    assert f'\nversion = "{roboreward.__version__}"\n' in (CHECKOUT / "pyproject.toml").read_text()
+    assert f"\nversion: {roboreward.__version__}\n" in (CHECKOUT / "CITATION.cff").read_text()
+
+
 def test_the_package_says_that_it_is_typed() -> None:
     assert (SRC / "py.typed").is_file()
 

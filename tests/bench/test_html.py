@@ -170,3 +170,9 @@ def test_the_headline_is_honest_about_a_model_that_does_not_answer(make_result: 
     )
     assert "every call failed" in said(make_result([(1, "failed")] * 12))
     assert "It scored 11 of 12" in said(make_result([(1, 1)] * 11 + [(1, None)]))
+
+
+def test_the_headline_does_not_count_failed_calls_as_errors(make_result: Make) -> None:
+    text = said(make_result([(1, 1)] * 11 + [(1, "failed")]))
+    assert "worst error" not in text
+    assert "Failed calls, left out: 1." in text

@@ -132,12 +132,32 @@ def test_a_fitted_floor_never_saw_the_group_it_answers(
     assert {r.example_id for r in result.records} == {e.example_id for e in example_set.examples}
 
 
-def test_a_fitted_floor_needs_two_groups(
-    example_set: ExampleSet, no_videos: list[Path], fitted_floor: Any, tmp_path: Path
+def test_a_fitted_floor_needs_two_groups_and_says_so_before_anything_is_asked(
+    example_set: ExampleSet,
+    no_videos: list[Path],
+    fake_model: Any,
+    fitted_floor: Any,
+    tmp_path: Path,
 ) -> None:
     alone = tuple(e for e in example_set.examples if e.group == "g0")
+    model, out = fake_model(), tmp_path / "runs"
     with pytest.raises(UsageError, match="at least 2 groups"):
-        run_bench(ExampleSet("s", alone, set_hash="h"), [fitted_floor()], tmp_path)
+        run_bench(ExampleSet("s", alone, set_hash="h"), [model, fitted_floor()], out)
+    assert model.asked == []
+    assert not out.exists()
+
+
+def test_no_model_is_told_the_path_of_a_video(
+    example_set: ExampleSet, no_videos: list[Path], fake_model: Any, tmp_path: Path
+) -> None:
+    told: set[str] = set()
+
+    def rule(query: Query) -> Verdict:
+        told.add(query.sample.origin)
+        return Verdict.scored(3)
+
+    run_bench(example_set, [fake_model(rule)], tmp_path)
+    assert told == {"a video of the set"}
 
 
 def test_models_share_the_frames_of_a_video(

@@ -84,6 +84,7 @@ def test_a_run_in_which_every_call_failed_comes_last_without_a_number(make_resul
     found = compare([failed, make_result([(1, 2)] * 12, model="b")])
     assert [row.model for row in found] == ["b", "a"]
     assert found[1].behind_best is None
+    assert [(row.rank_lo, row.rank_hi) for row in found] == [(1, 1), (2, 2)]
     assert summarize([failed])[0].estimates["mae"].value is None
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -85,3 +86,18 @@ def test_requirement_lines_are_read_with_their_markers() -> None:
     ]
     found = [(need.name, need.floor, need.extra) for need in checkup.needs(lines)]
     assert found == [("numpy", "1.26", None), ("click", "", None), ("torch", "2.4", "train")]
+
+
+def test_the_remedy_for_nano_keeps_demonstrations_out_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import roboreward.models
+
+    def load_model(uri: str) -> None:
+        raise RuntimeError("no weights")
+
+    monkeypatch.setattr(roboreward.models, "load_model", load_model)
+    monkeypatch.setattr(checkup, "_checkout", lambda: tmp_path)
+    remedy = states()["nano"].remedy
+    assert f'--out "{tmp_path / "out" / "nano"}"' in remedy
+    assert f'"{tmp_path / "src" / "roboreward" / "models" / "weights"}"' in remedy

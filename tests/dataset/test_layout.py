@@ -205,3 +205,17 @@ def test_writing_refuses_names_that_tell_the_label_and_videos_not_in_place(tmp_p
     with pytest.raises(UsageError, match="no examples"):
         write_set(tmp_path, [])
     assert not (tmp_path / "metadata.jsonl").exists()
+
+
+@pytest.mark.parametrize("key", ["group", "source", "origin", "example_id", "label_author"])
+def test_a_zero_where_a_text_is_wanted_is_not_taken_for_absent(tmp_path: Path, key: str) -> None:
+    with pytest.raises(DataError, match=r"metadata\.jsonl:1: .*got 0"):
+        read_set(make_set(tmp_path, {**GOOD, key: 0}))
+
+
+def test_the_longest_task_is_the_same_for_rows_and_for_models(tmp_path: Path) -> None:
+    from roboreward.judge import MAX_TASK_CHARS
+
+    assert read_set(make_set(tmp_path / "a", {**GOOD, "task": "x" * MAX_TASK_CHARS})).examples
+    with pytest.raises(DataError, match="over the limit"):
+        read_set(make_set(tmp_path / "b", {**GOOD, "task": "x" * (MAX_TASK_CHARS + 1)}))

@@ -22,7 +22,7 @@ def group_folds(examples: Sequence[Example], *, num_folds: int) -> dict[str, int
     if len(groups) < 2:
         raise UsageError(
             f"A model that is fitted on labels needs examples of at least 2 groups, got {len(groups)}. "
-            "Leave it out, or use a larger set."
+            "Leave it out (`roboreward bench run --no-floors`), or use a larger set."
         )
     num = min(num_folds, len(groups))
     return {group: position % num for position, group in enumerate(groups)}

@@ -97,8 +97,11 @@ def headline(summaries: Sequence[Summary], compared: Sequence[Compared]) -> str:
     if mae.lo is not None and mae.hi is not None:
         said += f" (95 % interval {mae.lo:.2f} to {mae.hi:.2f})"
     said += "."
-    if num_scored < main.num_records:
+    num_failed = main.statuses.get("failed", 0)
+    if num_scored < main.num_records - num_failed:
         said += f" It scored {num_scored} of {main.num_records}; the rest count as the worst error."
+    if num_failed:
+        said += f" Failed calls, left out: {num_failed}."
     floor = next((s for s in summaries if s.is_floor and s is not main), None)
     if floor is None or floor.estimates["mae"].value is None:
         return said

@@ -6,10 +6,11 @@ Every answer is on disk before the next chunk is asked, and a rerun asks only wh
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from roboreward.bench.config import RunConfig
+from roboreward.bench.config import NUM_FOLDS, RunConfig
 from roboreward.bench.folder import (
     DONE,
     RECORDS,
@@ -65,7 +66,8 @@ class FrameCache:
         key = (video, policy)
         if key in self._kept:
             return self._kept[key]
-        sample = self._read(video, policy=policy)
+        # The path of a published clip holds its score, and a model is handed the sample.
+        sample = replace(self._read(video, policy=policy), origin="a video of the set")
         if sample.frames_THWC.nbytes <= self._room:
             self._room -= sample.frames_THWC.nbytes
             self._kept[key] = sample
@@ -105,6 +107,8 @@ def run_bench(
     loaded = [load_model(model) if isinstance(model, str) else model for model in models]
     examples = choose_examples(example_set.examples, limit=limit)
     limit = None if len(examples) == len(example_set.examples) else limit
+    if any(isinstance(model, FittedOnLabels) for model in loaded):
+        group_folds(examples, num_folds=NUM_FOLDS)  # raises before anything is asked or paid
     cache = FrameCache(sample_frames)
     results: dict[str, RunResult] = {}
     for model in loaded:

@@ -99,8 +99,9 @@ def compare(
     order = np.argsort(np.where(np.isnan(values), np.inf, values), kind="stable")
     ranked, values = [results[i] for i in order], values[order]
     drawn_MD = np.stack([mae(draws.tables(result.records)) for result in ranked])
-    lower_MD = (drawn_MD[:, None] > drawn_MD[None]).sum(axis=1)
-    as_low_MD = (drawn_MD[:, None] >= drawn_MD[None]).sum(axis=1)
+    ranks_MD = np.where(np.isnan(drawn_MD), np.inf, drawn_MD)  # a run without a number comes last
+    lower_MD = (ranks_MD[:, None] > ranks_MD[None]).sum(axis=1)
+    as_low_MD = (ranks_MD[:, None] >= ranks_MD[None]).sum(axis=1)
     unclear = (
         _not_separable(values, drawn_MD, num_groups=draws.num_groups)
         if draws.has_intervals
@@ -146,7 +147,9 @@ def _shared_draws(results: Sequence[RunResult], *, num_draws: int, seed: int) ->
         )
     for result in results:
         if not result.records:
-            raise UsageError(f"{result.folder} has no record yet. Finish the run first.")
+            raise UsageError(
+                f"{result.folder} has no record yet. Finish the run, or remove its folder."
+            )
     clusters = [(record.source, record.group) for r in results for record in r.records]
     return Draws(clusters, num_draws=num_draws, seed=seed)
 

@@ -148,7 +148,10 @@ def _reinstall_command(name: str) -> str:
         return f'"{sys.executable}" -m pip install --force-reinstall roboreward'
     if name == "nano":
         weights = checkout / "src" / "roboreward" / "models" / "weights"
-        return f'roboreward train "{checkout / "recipes" / "nano.toml"}" --out "{weights}"'
+        # Training also leaves a gigabyte of demonstrations, which must not end up inside the package.
+        made = checkout / "out" / "nano"
+        train = f'roboreward train "{checkout / "recipes" / "nano.toml"}" --out "{made}"'
+        return f'{train} && cp "{made}"/nano.* "{weights}"'
     return f'"{sys.executable}" -m pip install --force-reinstall -e "{checkout}"'
 
 

@@ -105,18 +105,18 @@ def example_of(row: Mapping[str, Any], *, root: Path, known_stems: Set[str]) -> 
     known = {*OWN_KEYS, *_REQUIRED, *(() if "file_name" in row else ("video",))}
     extra = {k: v for k, v in row.items() if k not in known}
     fields: dict[str, Any] = {
-        "example_id": row.get("example_id") or content_id([file_name, task]),
+        "example_id": _given(row, "example_id", content_id([file_name, task])),
         "video": video,
         "file_name": file_name,
         "task": task,
         "label": {
             "score": reward,
-            "author": row.get("label_author") or PUBLISHED_AUTHOR,
+            "author": _given(row, "label_author", PUBLISHED_AUTHOR),
             "reason": row.get("label_reason"),
         },
-        "source": row.get("source") or inferred.source,
-        "group": row.get("group") or inferred.group,
-        "origin": row.get("origin") or inferred.origin,
+        "source": _given(row, "source", inferred.source),
+        "group": _given(row, "group", inferred.group),
+        "origin": _given(row, "origin", inferred.origin),
         "validation": row.get("validator"),
         "provenance": row.get("provenance"),
         "extra": extra,
@@ -157,6 +157,12 @@ def file_name_of(row: Mapping[str, Any]) -> str:
             "'file_name' is missing or not a text. Give the video's path in this folder."
         )
     return value
+
+
+def _given(row: Mapping[str, Any], key: str, otherwise: str) -> Any:
+    """Return what the row says, unless it says nothing; 0 and false are wrong values, not absent ones."""
+    value = row.get(key)
+    return otherwise if value is None or value == "" else value
 
 
 def _task_of(row: Mapping[str, Any]) -> str:

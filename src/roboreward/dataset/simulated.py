@@ -26,7 +26,7 @@ def build_sim_set(
     num_workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExampleSet:
-    """Generate a built-in set into a folder, or go on where that was interrupted, or read it when it is there.
+    """Generate a built-in set into a folder, from the start again if that was interrupted, or read it when it is there.
 
     Args:
         name: One of `SIM_SETS`.
@@ -39,7 +39,6 @@ def build_sim_set(
         raise UnknownName("built-in set", name, SIM_SETS)
     recipe = SIM_SETS[name]
     num = per_level or recipe.per_level
-    folder.mkdir(parents=True, exist_ok=True)
     with lock_folder(folder):
         if not (folder / "metadata.jsonl").exists():
             specs = balanced_specs(
