@@ -105,9 +105,10 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def needs_nano() -> None:
-    """Skip a test when the embedded weights are not in this checkout."""
+    """Fail at once, and say why, when the embedded weights are not in this checkout."""
     import roboreward.models
 
     weights = Path(roboreward.models.__file__).parent / "weights" / "nano.safetensors"
-    if not weights.is_file():
-        pytest.skip("nano's weights are not in this checkout; train them with `roboreward train`")
+    assert weights.is_file(), (
+        "nano's weights are not in this checkout: `roboreward train` makes them"
+    )

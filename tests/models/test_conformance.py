@@ -1,12 +1,18 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import roboreward.models
 from roboreward.core import ENDS_ONLY, Query, UsageError, Verdict
 from roboreward.models import available_models, load_model
 from roboreward.testing import ConformanceError, check_reward_model, synthetic_queries
 
+WEIGHTS = Path(roboreward.models.__file__).parent / "weights"
+FILLED_IN = {"<model>": "mock:2", "<score or text>": "4", "<folder>": str(WEIGHTS)}
 BUILT_IN = [
-    info.name.replace("<model>", "mock:2").replace("<score or text>", "4")
+    re.sub("<.*>", lambda blank: FILLED_IN[blank.group()], info.name)
     for info in available_models()
     if info.is_usable
 ]

@@ -27,6 +27,7 @@ def test_transport_fields_do_not_change_the_hash_and_others_do() -> None:
         (("seed = 0", "sede = 0"), "sede"),
         (("success = 0.10", "success = 0.60"), "add up to 1.5"),
         (("num_val = 300", "num_val = 0"), "num_val"),
+        (("num_two_task = 800", "num_two_task = 0"), "num_two_task is 0"),
         (('kind = "nano"', 'kind = "giant"'), "giant"),
         (('kind = "nano"', "kind = "), "not TOML"),
     ],

@@ -21,6 +21,8 @@ from roboreward.bench.metrics import Floats, Metric, answer_of
 from roboreward.bench.record import Record
 
 MIN_GROUPS: Final = 10
+_MOST_COUNTS: Final = 30_000_000
+_FEWEST_DRAWS: Final = 500
 NUM_DRAWS: Final = 4_000
 _Z = NormalDist().inv_cdf(0.975)
 Cluster = tuple[str, str]
@@ -42,7 +44,7 @@ class Draws:
 
     Args:
         clusters: All clusters, in any order; repeats do not matter.
-        num_draws: Number of resamples.
+        num_draws: Number of resamples; fewer are drawn where hundreds of sources would not fit into memory.
         seed: Seed of the weights.
 
     Attributes:
@@ -60,6 +62,7 @@ class Draws:
         self._source_of = np.array(
             [self.sources.index(source) for source, _ in self._clusters], dtype=np.intp
         )
+        num_draws = min(num_draws, max(_FEWEST_DRAWS, _MOST_COUNTS // (30 * len(self.sources))))
         weights_DG = _draw_weights(self._source_of, num_draws, np.random.default_rng(seed))
         members = [np.flatnonzero(self._source_of == s) for s in range(len(self.sources))]
         self._by_source = [(places, weights_DG[:, places]) for places in members]

@@ -44,10 +44,10 @@ def demo(out: Path, episodes: int, as_json: bool) -> None:
     """Simulate rollouts, score them with nano and the floors, and write a report page."""
     from roboreward.bench import run_bench, table_data
     from roboreward.cli.bench import progress, report_on, with_floors, write_pages
-    from roboreward.dataset import build_sim_set
+    from roboreward.dataset import GENERATION, build_sim_set
 
     per_level = -(-episodes // 5)
-    folder = out / f"set-{5 * per_level}"
+    folder = out / f"set-{GENERATION}-{5 * per_level}"
     click.echo(f"Simulating {5 * per_level} rollouts that nano has never seen ...", err=True)
     making = functools.partial(progress, "simulated")
     examples = build_sim_set("sim-demo", folder, per_level=per_level, progress=making)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from roboreward.dataset.layout import BadRow, ExampleSet, read_set, set_hash_of, write_set
-from roboreward.dataset.sets import SIM_SETS, SimSet, open_set
+from roboreward.dataset.sets import GENERATION, SIM_SETS, SimSet, open_set
 
 if TYPE_CHECKING:
     from roboreward.dataset.demo_files import load_demos, save_demos
@@ -18,6 +18,7 @@ __all__ = [
     "BadRow",
     "DemoTable",
     "ExampleSet",
+    "GENERATION",
     "SIM_SETS",
     "SimSet",
     "build_sim_set",

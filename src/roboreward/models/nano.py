@@ -196,7 +196,8 @@ def _load(folder: Path | None) -> Nano:
         raise DataError(f"Cannot read nano's weights in {home}: {shorten(error, 200)}") from error
     if hashlib.sha256(blob).hexdigest() != card.sha256:
         raise DataError(
-            f"{home / 'nano.safetensors'} does not match nano.json. Install the package again."
+            f"{home / 'nano.safetensors'} does not match nano.json. Install the package again, or "
+            "train again if it is yours."
         )
     try:
         weights = {name: tensor.astype(np.float32) for name, tensor in load(blob).items()}

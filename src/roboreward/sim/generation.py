@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections import Counter, deque
@@ -100,7 +101,7 @@ def _in_processes(
     pool = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_watch_parent,
+        initializer=_follow_parent,
         initargs=(os.getpid(),),
     )
     waiting: deque[Future[list[T]]] = deque()
@@ -123,8 +124,14 @@ def _in_processes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _watch_parent(parent: int) -> None:
-    """End this worker when its parent is killed: a queue that both ends keep open would let it wait for ever."""
+def _follow_parent(parent: int) -> None:
+    """Leave Ctrl-C to the parent, and end when it is killed.
+
+    A queue that both ends keep open would let this worker wait for ever.
+    """
+
+    # Ctrl-C in a terminal reaches the workers too; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:

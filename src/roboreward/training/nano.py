@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -59,9 +60,9 @@ def train_nano(recipe: NanoRecipe, out: Path, *, log: Log, commit: str | None = 
     Raises:
         StoreError: The folder holds stages of another recipe.
     """
-    start_cpu, start = time.process_time(), time.monotonic()
+    start_cpu, start = _cpu_s(), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    _claim(out, recipe)
+    begun, is_resumed = _claim(out, recipe, commit=commit)
     torch.set_num_threads(recipe.num_workers or torch.get_num_threads())
     train, val = demonstrations(recipe, out, log=log)
     shape = NanoShape(num_words=len(simulated_words()) + 1)
@@ -73,7 +74,8 @@ def train_nano(recipe: NanoRecipe, out: Path, *, log: Log, commit: str | None = 
     record = {
         "recipe": recipe.model_dump(mode="json"),
         "recipe_hash": recipe.recipe_hash,
-        "commit": commit,
+        "commit": begun,
+        "commit_at_end": commit,
         "package": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -81,8 +83,9 @@ def train_nano(recipe: NanoRecipe, out: Path, *, log: Log, commit: str | None = 
         "validation_mae": round(error, 4),
         "validation_set": "successes, clips and relabels of held-out scenes, levels equally often",
         "parameters": sum(p.numel() for m in (net, head) for p in m.parameters()),
-        "wall_s": round(time.monotonic() - start, 1),
-        "cpu_s": round(time.process_time() - start_cpu, 1),
+        # A resumed run does not know what its earlier processes took.
+        "wall_s": None if is_resumed else round(time.monotonic() - start, 1),
+        "cpu_s": None if is_resumed else round(_cpu_s() - start_cpu, 1),
         "privileged": "Stage A learns from simulator positions; it stands in for a VLM's pre-training.",
     }
     return write_nano(out, net=net, head=head, gate=gate, record=record)
@@ -228,14 +231,24 @@ def _tensors(net: torch.nn.Module) -> dict[str, Tensor]:
     return {k: v.detach().clone().contiguous() for k, v in net.state_dict().items()}
 
 
-def _claim(out: Path, recipe: NanoRecipe) -> None:
+def _claim(out: Path, recipe: NanoRecipe, *, commit: str | None) -> tuple[str | None, bool]:
+    """Make the folder this recipe's; returns the commit that it was begun at, and whether it was there before."""
     path = out / "recipe.json"
+    mine = {"recipe_hash": recipe.recipe_hash, "package": __version__}
     if not path.exists():
-        write_json(path, {"recipe_hash": recipe.recipe_hash, **recipe.model_dump(mode="json")})
-        return
-    found = json.loads(path.read_text()).get("recipe_hash")
-    if found != recipe.recipe_hash:
-        raise StoreError(
-            f"{out} holds a run of another recipe ({found}, not {recipe.recipe_hash}). "
-            "Choose another --out."
-        )
+        write_json(path, {**mine, "commit": commit, **recipe.model_dump(mode="json")})
+        return commit, False
+    found = json.loads(path.read_text())
+    for key, value in mine.items():
+        if found.get(key) != value:
+            raise StoreError(
+                f"{out} holds a run of another recipe or version ({key} {found.get(key)}, not {value}). "
+                "Choose another --out."
+            )
+    return found.get("commit"), True
+
+
+def _cpu_s() -> float:
+    """CPU seconds of this process and of its finished workers."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system

@@ -78,6 +78,12 @@ class NanoRecipe(BaseModel):
     seed: int = Field(ge=0, json_schema_extra=IDENTITY)
     num_workers: int = Field(default=0, ge=0, json_schema_extra=TRANSPORT)
 
+    @model_validator(mode="after")
+    def _has_what_it_asks_about(self) -> "NanoRecipe":
+        if self.mix.two_tasks > 0 and self.num_two_task == 0:
+            raise ValueError("mix.two_tasks is above 0, but num_two_task is 0")
+        return self
+
     @property
     def recipe_hash(self) -> str:
         """Hash of what can change a number."""
