@@ -231,10 +231,13 @@ def _gallery_section(
     how = f"{len(chosen)} of {main.num_records} examples"
     if len(chosen) < main.num_records:
         how += f": the {most // 2} largest errors of {main.model}, the others by chance"
+    shown_frames = (
+        "Frames are spread over the attempt." if given else "Frames are what the model was shown."
+    )
     return _section(
         "examples",
         f'<h2>Examples</h2><p class="facts">{text(how)}. '
-        "Frames are what the model was shown. Keys j and k move between examples.</p>"
+        f"{shown_frames} Keys j and k move between examples.</p>"
         f'{_rubric()}{_filter_bar()}<div class="cards">{cards}</div>',
     )
 
