@@ -184,19 +184,32 @@ _LEGEND = (
 
 def _row(summary: Summary, row: Compared, *, scale: float) -> str:
     mae, by_level = summary.estimates["mae"], summary.estimates["mae_levels"]
+    level_range = _between(by_level).replace(" to ", "&ndash;")
     rank = "" if row.rank_lo is None else f"{row.rank_lo}&ndash;{row.rank_hi}"
     if row.rank_lo is not None and row.rank_lo == row.rank_hi:
         rank = str(row.rank_lo)
     flag = (
         "" if summary.is_publishable else ' <abbr title="unfinished or with failed calls">*</abbr>'
     )
-    cells = "".join(f"<td>{shown_metric(name, summary)}</td>" for name, _ in COLUMNS)
+    cells = "".join(
+        f"<td>{shown_metric(name, summary)}<small>{_range(name, summary)}</small></td>"
+        for name, _ in COLUMNS
+    )
     return (
         f'<tr class="{"floor" if summary.is_floor else "model"}"><th scope="row">{text(summary.model)}{flag}</th>'
         f'<td>{rank}</td><td><b>{shown(mae)}</b></td><td class="chart">{interval_bar(mae, scale=scale)}</td>'
-        f'<td class="left small">{_between(mae)}</td><td>{shown(by_level)}</td>'
+        f'<td class="left small">{_between(mae)}</td>'
+        f"<td>{shown(by_level)}<small>{level_range}</small></td>"
         f"{cells}<td>{shown_latency(summary)}</td></tr>"
     )
+
+
+def _range(name: str, summary: Summary) -> str:
+    """The interval of one of `COLUMNS`, as short as a cell needs it; coverage speaks for itself."""
+    found = summary.estimates[name]
+    if name == "coverage":
+        return ""
+    return (_between(found) if name == "spearman" else _percents(found)).replace(" to ", "&ndash;")
 
 
 def _figures_section(summaries: Sequence[Summary], main: Summary) -> str:
