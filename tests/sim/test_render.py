@@ -12,8 +12,8 @@ import pytest
 
 from roboreward.core import UsageError
 from roboreward.sim import rays, render, surfaces
+from roboreward.sim.opengl import render_opengl
 from roboreward.sim.render import RayRenderer
-from roboreward.sim.render_opengl import render_opengl
 
 VIEW = {
     "camera_pos": (0.0, -0.62, 0.52),

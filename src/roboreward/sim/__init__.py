@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         project,
         sample_layout,
     )
+    from roboreward.sim.opengl import render_opengl
     from roboreward.sim.phrasing import VOCABULARY, phrase, task_text
     from roboreward.sim.render import RayRenderer, RenderedImage
     from roboreward.sim.scoring import SceneState, score_task
@@ -61,6 +62,7 @@ __all__ = [
     "phrase",
     "project",
     "register_env",
+    "render_opengl",
     "sample_layout",
     "score_task",
     "simulate",
@@ -82,6 +84,7 @@ _HOMES = {
         "project",
         "sample_layout",
     ),
+    "opengl": ("render_opengl",),
     "phrasing": ("VOCABULARY", "phrase", "task_text"),
     "render": ("RayRenderer", "RenderedImage"),
     "scoring": ("SceneState", "score_task"),
