@@ -81,14 +81,20 @@ class Nano:
 
     def score(self, queries: Sequence[Query]) -> list[Verdict]:
         """Answer all queries. A video that is asked about several times in one call is looked at once."""
-        seen: dict[int, tuple[Picture, Picture]] = {}
-        return [self._answer(query, seen) for query in queries]
+        by_video: dict[int, list[int]] = {}
+        for place, query in enumerate(queries):
+            by_video.setdefault(id(query.sample), []).append(place)
+        verdicts: dict[int, Verdict] = {}
+        for places in by_video.values():
+            seen: list[tuple[Picture, Picture]] = []
+            verdicts.update({place: self._answer(queries[place], seen) for place in places})
+        return [verdicts[place] for place in range(len(queries))]
 
     def distance(self, frame_HWC: npt.NDArray[np.uint8]) -> float:
         """How far a frame lies from the training pictures (Mahalanobis distance of its features)."""
         return self._distance(self._net.encode(fit_frame(frame_HWC, self.card.shape.size_px)))
 
-    def _answer(self, query: Query, seen: dict[int, tuple[Picture, Picture]]) -> Verdict:
+    def _answer(self, query: Query, seen: list[tuple[Picture, Picture]]) -> Verdict:
         start = time.perf_counter()
         ends = query.sample.take((0, len(query.sample.frames_THWC) - 1))
         verdict = self._judge(query, ends, seen)
@@ -101,7 +107,7 @@ class Nano:
         return verdict.model_copy(update=facts)
 
     def _judge(
-        self, query: Query, ends: FrameSample, seen: dict[int, tuple[Picture, Picture]]
+        self, query: Query, ends: FrameSample, seen: list[tuple[Picture, Picture]]
     ) -> Verdict:
         words = task_words(query.task)
         if not words:
@@ -111,11 +117,10 @@ class Nano:
             return self._abstain(f"nano does not know: {shorten(', '.join(unknown))}.")
         if len(words) > self.card.shape.max_words:
             return self._abstain(f"The task has over {self.card.shape.max_words} words.")
-        pictures = seen.get(id(query.sample))
-        if pictures is None:
+        if not seen:
             first, last = (fit_frame(f, self.card.shape.size_px) for f in ends.frames_THWC)
-            pictures = (self._net.encode(first), self._net.encode(last))
-            seen[id(query.sample)] = pictures
+            seen.append((self._net.encode(first), self._net.encode(last)))
+        pictures = seen[0]
         far = max(self._distance(picture) for picture in pictures)
         if not far <= self.card.gate_limit:
             return self._abstain(
