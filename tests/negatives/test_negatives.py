@@ -12,6 +12,7 @@ class Table:
     """An oracle that looks scores up."""
 
     name = "table"
+    episode_id = "episode-7"
 
     def __init__(self, scores: dict[tuple[str, float], int]) -> None:
         self.scores = scores
@@ -31,6 +32,14 @@ def test_a_clip_is_accepted_only_where_the_oracle_agrees() -> None:
     assert [c.label.score for c in clips] == [1, 2, 2, 5]
     assert [c.proposed for c in clips] == [1, 2, 3, 4]
     assert {c.origin for c in clips} == {"clip"}
+
+
+def test_every_negative_says_what_it_was_made_from_and_how() -> None:
+    oracle = Table({("a", f): 1 for f in (0.1, 0.3, 0.5, 0.7, 1.0)})
+    clip, relabel = temporal_clips("a", oracle)[2], relabels(["a"], oracle)[0]
+    assert clip.provenance.parent_ids == relabel.provenance.parent_ids == ("episode-7",)
+    assert (clip.provenance.operation, relabel.provenance.operation) == ("clip", "relabel")
+    assert clip.provenance.details == {"keep_frac": 0.5, "proposed": 3}
 
 
 def test_a_relabel_that_is_fulfilled_too_keeps_its_five() -> None:

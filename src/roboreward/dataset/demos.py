@@ -77,6 +77,11 @@ class FrameOracle:
     episode: SimEpisode
     name: str = "sim-rule-v1"
 
+    @property
+    def episode_id(self) -> str:
+        """The episode's split and index."""
+        return f"{self.episode.spec.split}-{self.episode.spec.index:07d}"
+
     def frame_at(self, keep_frac: float) -> int:
         """The frame that ends a clip of this share: at least the second one."""
         return max(1, round(keep_frac * (len(self.episode.states) - 1)))

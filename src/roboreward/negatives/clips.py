@@ -39,6 +39,7 @@ def _clip(
         keep_frac=keep_frac,
         proposed=proposed,
         label=label,
+        parent_id=oracle.episode_id,
         validation=Validation(
             validator=oracle.name, is_accepted=label.score == proposed, text=text
         ),

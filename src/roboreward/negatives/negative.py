@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-from roboreward.core import Label, Score, Validation
+from roboreward import __version__
+from roboreward.core import Label, Provenance, Score, Validation
 
 TaskT = TypeVar("TaskT")
 TaskT_contra = TypeVar("TaskT_contra", contravariant=True)
@@ -15,6 +16,11 @@ class Oracle(Protocol[TaskT_contra]):
     @property
     def name(self) -> str:
         """Author of the labels it gives."""
+        ...
+
+    @property
+    def episode_id(self) -> str:
+        """The episode that it judges."""
         ...
 
     def label(self, task: TaskT_contra, keep_frac: float) -> Label:
@@ -32,6 +38,7 @@ class Negative(Generic[TaskT]):
         proposed: The score that the recipe proposes; None where the recipe leaves it to the oracle.
         label: What the oracle says.
         validation: Whether the two agree.
+        parent_id: The episode it was made from.
     """
 
     origin: Literal["clip", "counterfactual"]
@@ -40,3 +47,15 @@ class Negative(Generic[TaskT]):
     proposed: Score | None
     label: Label
     validation: Validation
+    parent_id: str
+
+    @property
+    def provenance(self) -> Provenance:
+        """How it came to be."""
+        return Provenance(
+            operation="clip" if self.origin == "clip" else "relabel",
+            parent_ids=(self.parent_id,),
+            model=self.label.author,
+            code_version=__version__,
+            details={"keep_frac": self.keep_frac, "proposed": self.proposed},
+        )

@@ -29,6 +29,7 @@ def relabels(
             proposed=None,
             label=oracle.label(task, keep_frac),
             validation=accepted,
+            parent_id=oracle.episode_id,
         )
         for task in alternatives
     ]
