@@ -22,7 +22,7 @@ from roboreward.bench import RunResult, run_bench
 from roboreward.dataset import open_set, simulated_words
 from roboreward.models import NanoShape, load_model
 from roboreward.training import NanoRecipe, QueryMix, read_recipe
-from roboreward.training.nano import StageB, demonstrations, fit_gate, grounding, write_nano
+from roboreward.training.nano import StageB, demonstrations, grounding, write_nano
 
 ARMS = {
     "successes + random": QueryMix(success=0.5, random=0.5),
@@ -66,10 +66,9 @@ def train_arms(recipe: NanoRecipe, out: Path, arms: list[str]) -> None:
     shape = NanoShape(num_words=len(simulated_words()) + 1)
     net = grounding(recipe, home, train, shape=shape, log=print)
     stage_b = StageB.prepare(net, train, val, recipe=recipe)
-    gate = fit_gate(stage_b.looks.gate.numpy(), stage_b.val_looks.gate.numpy())
     for arm in missing:
         start = time.process_time()
-        mine = recipe.model_copy(update={"mix": ARMS[arm] or recipe.mix})
+        mine = recipe.model_copy(update={"mix": ARMS[arm] or recipe.mix, "ablations": {}})
         head, error = stage_b.train(mine, log=lambda line, arm=arm: print(f"[{arm}] {line}"))
         folder = folder_of(out, recipe.seed, arm)
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +78,7 @@ def train_arms(recipe: NanoRecipe, out: Path, arms: list[str]) -> None:
             "validation_mae": error,
             "reward_cpu_s": round(time.process_time() - start, 1),
         }
-        write_nano(folder, net=net, head=head, gate=gate, record=record)
+        write_nano(folder, net=net, head=head, gate=stage_b.fit_gate(), record=record)
 
 
 def evaluate(name: str, out: Path, seeds: list[int], arms: list[str]) -> dict[str, list[RunResult]]:

@@ -10,6 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
+from safetensors.numpy import load_file  # noqa: E402
+
 from roboreward.core import FrameSample, Query, StoreError  # noqa: E402
 from roboreward.dataset import load_demos, simulated_words  # noqa: E402
 from roboreward.models import load_nano  # noqa: E402
@@ -38,6 +40,9 @@ random = 0.2
 clip = 0.2
 relabel = 0.2
 two_tasks = 0.2
+[ablations.no-relabels]
+success = 0.5
+clip = 0.5
 """
 
 
@@ -68,6 +73,25 @@ def test_what_was_trained_loads_without_torch_and_answers(trained: Path) -> None
 def test_the_training_record_says_where_the_weights_come_from(trained: Path) -> None:
     record = json.loads((trained / "nano.json").read_text())["training"]
     assert {"recipe_hash", "commit", "validation_mae", "privileged", "recipe"} <= set(record)
+
+
+def test_an_ablation_shares_the_grounding_half_and_the_gate(trained: Path) -> None:
+    whole, ablated = (
+        load_file(trained / name / "nano.safetensors") for name in ("", "no-relabels")
+    )
+    same = {name for name in whole if np.array_equal(whole[name], ablated[name])}
+    assert {name for name in whole if not name.startswith("head.")} <= same
+    assert not {name for name in whole if name.startswith("head.")} <= same
+    record = json.loads((trained / "no-relabels" / "nano.json").read_text())["training"]
+    assert record["recipe"]["mix"]["relabel"] == 0
+    assert record["recipe"]["ablations"] == {}
+
+
+def test_a_finished_training_is_not_done_again(recipe: Path, trained: Path) -> None:
+    kept = (trained / "nano.safetensors").stat().st_mtime_ns
+    card = train_recipe(recipe, trained)
+    assert (trained / "nano.safetensors").stat().st_mtime_ns == kept
+    assert card == load_nano(trained).card
 
 
 def test_an_interrupted_training_goes_on_and_ends_at_the_same_weights(

@@ -186,20 +186,21 @@ def fit_frame(frame_HWC: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.
     return np.asarray(picture, np.uint8)
 
 
-def load_nano(folder: Path | None = None) -> Nano:
+def load_nano(folder: Path | None = None, *, name: str | None = None) -> Nano:
     """Load nano.
 
     Args:
         folder: Holds `nano.safetensors` and `nano.json`; None for the weights that come with the package.
+        name: The URI it goes by; None for "nano" or "nano:<folder>".
 
     Raises:
         DataError: The files are missing, damaged, or do not belong together.
     """
-    return _load(folder)
+    return _load(folder, name or ("nano" if folder is None else f"nano:{folder}"))
 
 
 @lru_cache(maxsize=4)
-def _load(folder: Path | None) -> Nano:
+def _load(folder: Path | None, name: str) -> Nano:
     import hashlib
 
     from safetensors import SafetensorError
@@ -220,4 +221,4 @@ def _load(folder: Path | None) -> Nano:
         weights = {name: tensor.astype(np.float32) for name, tensor in load(blob).items()}
     except SafetensorError as error:
         raise DataError(f"{home / 'nano.safetensors'} is damaged: {error}") from error
-    return Nano(card, weights, name="nano" if folder is None else f"nano:{folder}")
+    return Nano(card, weights, name=name)

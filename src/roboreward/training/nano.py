@@ -50,7 +50,8 @@ def train_nano(recipe: NanoRecipe, out: Path, *, log: Log, commit: str | None = 
 
     Args:
         recipe: What to do.
-        out: Receives `nano.safetensors`, `nano.json`, and the finished stages.
+        out: Receives `nano.safetensors`, `nano.json`, a folder of the same files for each ablation, and the finished
+            stages.
         log: Called with one line at a time.
         commit: Commit of the code, for the training record.
 
@@ -64,18 +65,40 @@ def train_nano(recipe: NanoRecipe, out: Path, *, log: Log, commit: str | None = 
     out.mkdir(parents=True, exist_ok=True)
     begun, is_resumed = _claim(out, recipe, commit=commit)
     torch.set_num_threads(recipe.num_workers or torch.get_num_threads())
-    train, val = demonstrations(recipe, out, log=log)
-    shape = NanoShape(num_words=len(simulated_words()) + 1)
-    net = grounding(recipe, out, train, shape=shape, log=log)
-    stage_b = StageB.prepare(net, train, val, recipe=recipe)
-    log(f"looked at all frames, {time.monotonic() - start:.0f} s since the start")
-    head, error = stage_b.train(recipe, log=log)
-    gate = fit_gate(stage_b.looks.gate.numpy(), stage_b.val_looks.gate.numpy())
-    record = {
+    missing = [name for name in recipe.mixes if not (out / name / "nano.json").exists()]
+    if missing:
+        train, val = demonstrations(recipe, out, log=log)
+        shape = NanoShape(num_words=len(simulated_words()) + 1)
+        net = grounding(recipe, out, train, shape=shape, log=log)
+        stage_b = StageB.prepare(net, train, val, recipe=recipe)
+        log(f"looked at all frames, {time.monotonic() - start:.0f} s since the start")
+    for name in missing:
+        mine = recipe.model_copy(update={"mix": recipe.mixes[name], "ablations": {}})
+        head, error = stage_b.train(mine, log=_titled(log, name))
+        record = {
+            **_record(recipe if not name else mine, net, head, error),
+            "commit": begun,
+            "commit_at_end": commit,
+            # A resumed run does not know what its earlier processes took.
+            "wall_s": None if is_resumed else round(time.monotonic() - start, 1),
+            "cpu_s": None if is_resumed else round(_cpu_s() - start_cpu, 1),
+        }
+        folder = out / name
+        folder.mkdir(exist_ok=True)
+        write_nano(folder, net=net, head=head, gate=stage_b.fit_gate(), record=record)
+    return NanoCard.model_validate(json.loads((out / "nano.json").read_text()))
+
+
+def _titled(log: Log, name: str) -> Log:
+    return (lambda line: log(f"{name}: {line}")) if name else log
+
+
+def _record(
+    recipe: NanoRecipe, net: Grounding, head: RewardHead, error: float
+) -> dict[str, object]:
+    return {
         "recipe": recipe.model_dump(mode="json"),
         "recipe_hash": recipe.recipe_hash,
-        "commit": begun,
-        "commit_at_end": commit,
         "package": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -83,12 +106,8 @@ def train_nano(recipe: NanoRecipe, out: Path, *, log: Log, commit: str | None = 
         "validation_mae": round(error, 4),
         "validation_set": "successes, clips and relabels of held-out scenes, levels equally often",
         "parameters": sum(p.numel() for m in (net, head) for p in m.parameters()),
-        # A resumed run does not know what its earlier processes took.
-        "wall_s": None if is_resumed else round(time.monotonic() - start, 1),
-        "cpu_s": None if is_resumed else round(_cpu_s() - start_cpu, 1),
         "privileged": "Stage A learns from simulator positions; it stands in for a VLM's pre-training.",
     }
-    return write_nano(out, net=net, head=head, gate=gate, record=record)
 
 
 def demonstrations(recipe: NanoRecipe, out: Path, *, log: Log) -> tuple[DemoTable, DemoTable]:
@@ -165,6 +184,10 @@ class StageB:
         return train_reward(
             self.shape, self.looks, questions, recipe=recipe, validate=self._error, log=log
         )
+
+    def fit_gate(self) -> dict[str, Tensor | float]:
+        """Fit the gate to what the grounding half saw."""
+        return fit_gate(self.looks.gate.numpy(), self.val_looks.gate.numpy())
 
     def _error(self, head: RewardHead) -> float:
         with torch.inference_mode():

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -56,6 +56,8 @@ class NanoRecipe(BaseModel):
         ground_steps, ground_frames, ground_lr: Stage A: optimiser steps, frames a step, peak learning rate.
         reward_steps, reward_queries, reward_lr: Stage B: optimiser steps, questions a step, peak learning rate.
         mix: What the questions of stage B are.
+        ablations: Further mixes by name (lower-case words and hyphens). Each gives another reward half on the same
+            grounding half, trained just as long, in a folder of its name.
         only_agreeing_clips: Keep a clip only where the oracle gives the score that its cut fraction proposes (as the
             paper's validator does); otherwise all clips are kept under the oracle's label.
         seed: Of initialisation and of all sampling. Demonstrations have their own, fixed seeds.
@@ -74,15 +76,23 @@ class NanoRecipe(BaseModel):
     reward_queries: int = Field(ge=1, json_schema_extra=IDENTITY)
     reward_lr: float = Field(gt=0, json_schema_extra=IDENTITY)
     mix: QueryMix = Field(json_schema_extra=IDENTITY)
+    ablations: dict[Annotated[str, Field(pattern="^[a-z]+(-[a-z]+)*$")], QueryMix] = Field(
+        default_factory=dict, json_schema_extra=IDENTITY
+    )
     only_agreeing_clips: bool = Field(json_schema_extra=IDENTITY)
     seed: int = Field(ge=0, json_schema_extra=IDENTITY)
     num_workers: int = Field(default=0, ge=0, json_schema_extra=TRANSPORT)
 
     @model_validator(mode="after")
     def _has_what_it_asks_about(self) -> "NanoRecipe":
-        if self.mix.two_tasks > 0 and self.num_two_task == 0:
-            raise ValueError("mix.two_tasks is above 0, but num_two_task is 0")
+        if self.num_two_task == 0 and any(mix.two_tasks > 0 for mix in self.mixes.values()):
+            raise ValueError("a mix has two_tasks above 0, but num_two_task is 0")
         return self
+
+    @property
+    def mixes(self) -> dict[str, QueryMix]:
+        """All mixes to train: nano's own under "", and the ablations."""
+        return {"": self.mix, **self.ablations}
 
     @property
     def recipe_hash(self) -> str:
