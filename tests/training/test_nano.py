@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
 from safetensors.numpy import load_file  # noqa: E402
 
-from roboreward.core import FrameSample, Query, StoreError  # noqa: E402
+from roboreward.core import FrameSample, Query, StoreError, UsageError  # noqa: E402
 from roboreward.dataset import load_demos, simulated_words  # noqa: E402
 from roboreward.models import load_nano  # noqa: E402
 from roboreward.training import QueryMix, train_recipe  # noqa: E402
@@ -106,6 +106,27 @@ def test_an_interrupted_training_goes_on_and_ends_at_the_same_weights(
     assert (trained / "nano.safetensors").read_bytes() == before
     assert (trained / "grounding.safetensors").stat().st_mtime_ns == kept
     assert not any("simulated" in line for line in lines)
+
+
+def test_a_recipe_can_take_the_grounding_half_of_another_nano(
+    trained: Path, tmp_path: Path
+) -> None:
+    text = TINY.replace("ground_steps = 3\nground_frames = 4\nground_lr = 1e-3\n", "")
+    path = tmp_path / "given.toml"
+    path.write_text(f"ground_from = '{trained}'\n{text}")
+    card = train_recipe(path, tmp_path / "out")
+    given, made = (load_file(at / "nano.safetensors") for at in (trained, tmp_path / "out"))
+    kept = [name for name in given if not name.startswith("head.")]
+    assert all(np.array_equal(given[name], made[name]) for name in kept)
+    assert card.training["grounding"] == load_nano(trained).revision
+    assert card.gate_limit == load_nano(trained).card.gate_limit
+
+
+def test_a_given_grounding_half_leaves_no_room_for_stage_a(tmp_path: Path) -> None:
+    path = tmp_path / "both.toml"
+    path.write_text("ground_from = 'nano'\n" + TINY)
+    with pytest.raises(UsageError, match="leave out ground_frames, ground_lr, ground_steps"):
+        train_recipe(path, tmp_path / "out")
 
 
 def test_a_folder_of_another_recipe_is_refused(trained: Path, tmp_path: Path) -> None:

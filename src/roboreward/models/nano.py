@@ -67,13 +67,16 @@ class Nano:
         card: What the weights are.
         weights: Tensors by name, float32; besides the network's own, `gate.mean` (D,) and `gate.whiten` (D, D).
         name: The URI it goes by.
+
+    Attributes:
+        card, weights: As given; treat as read-only.
     """
 
     frame_policy: FramePolicy = ENDS_ONLY
     capabilities: frozenset[Capability] = frozenset({"distribution"})
 
     def __init__(self, card: NanoCard, weights: dict[str, Array], *, name: str = "nano") -> None:
-        self.card, self.name = card, name
+        self.card, self.weights, self.name = card, weights, name
         self.revision = f"{card.version}@{card.sha256[:12]}"
         self._net = NanoNet(card.shape, weights)
         self._gate_mean, self._gate_whiten = weights["gate.mean"], weights["gate.whiten"]

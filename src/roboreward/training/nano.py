@@ -18,9 +18,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from roboreward import __version__
-from roboreward.core import StoreError
+from roboreward.core import StoreError, UsageError
 from roboreward.dataset import DemoTable, load_demos, save_demos, simulate_demos, simulated_words
-from roboreward.models import NanoCard, NanoShape
+from roboreward.models import Nano, NanoCard, NanoShape, load_nano
 from roboreward.store import write_atomic, write_json
 from roboreward.training.nano_net import Grounding, RewardHead
 from roboreward.training.nano_train import (
@@ -85,7 +85,8 @@ def train_nano(recipe: NanoRecipe, out: Path, *, log: Log, commit: str | None = 
         }
         folder = out / name
         folder.mkdir(exist_ok=True)
-        write_nano(folder, net=net, head=head, gate=stage_b.fit_gate(), record=record)
+        gate = given_gate(recipe) if recipe.ground_from else stage_b.fit_gate()
+        write_nano(folder, net=net, head=head, gate=gate, record=record)
     return NanoCard.model_validate(json.loads((out / "nano.json").read_text()))
 
 
@@ -106,6 +107,7 @@ def _record(
         "validation_mae": round(error, 4),
         "validation_set": "successes, clips and relabels of held-out scenes, levels equally often",
         "parameters": sum(p.numel() for m in (net, head) for p in m.parameters()),
+        "grounding": _given(recipe).revision if recipe.ground_from else "trained by this recipe",
         "privileged": "Stage A learns from simulator positions; it stands in for a VLM's pre-training.",
     }
 
@@ -138,7 +140,15 @@ def demonstrations(recipe: NanoRecipe, out: Path, *, log: Log) -> tuple[DemoTabl
 def grounding(
     recipe: NanoRecipe, out: Path, train: DemoTable, *, shape: NanoShape, log: Log
 ) -> Grounding:
-    """Run stage A, or read its result back."""
+    """Run stage A, or read its result back, or take it from another nano as the recipe says."""
+    if recipe.ground_from:
+        weights = _given(recipe).weights
+        folded = {
+            k.removeprefix("ground."): torch.from_numpy(v)
+            for k, v in weights.items()
+            if k.startswith("ground.")
+        }
+        return Grounding.from_folded(shape, folded)
     path = out / "grounding.safetensors"
     if path.exists():
         net = Grounding(shape)
@@ -147,6 +157,24 @@ def grounding(
     net = train_grounding(_questions(train, recipe), shape=shape, recipe=recipe, log=log)
     write_atomic(path, save_tensors(_tensors(net)))
     return net
+
+
+def given_gate(recipe: NanoRecipe) -> dict[str, Tensor | float]:
+    """Take the gate of the nano that the recipe takes its grounding half from."""
+    given = _given(recipe)
+    tensors = {k: torch.from_numpy(given.weights[f"gate.{k}"]) for k in ("mean", "whiten")}
+    return {**tensors, "limit": given.card.gate_limit}
+
+
+def _given(recipe: NanoRecipe) -> Nano:
+    """The nano whose grounding half the recipe takes."""
+    nano = load_nano(None if recipe.ground_from == "nano" else Path(recipe.ground_from))
+    shape = NanoShape(num_words=len(simulated_words()) + 1)
+    if nano.card.shape != shape or nano.card.vocabulary != simulated_words():
+        raise UsageError(
+            f"ground_from = {recipe.ground_from!r}: that nano has other sizes or words than this version trains."
+        )
+    return nano
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,17 @@ class Grounding(nn.Module):
             tensors[f"conv{i}.bias"] = tensors[f"conv{i}.bias"] * scale + shift
         return tensors
 
+    @classmethod
+    def from_folded(cls, shape: NanoShape, folded: dict[str, Tensor]) -> "Grounding":
+        """Make the half that gave these `folded` weights: it computes the same, with normalisations that do nothing."""
+        net = cls(shape)
+        for norm in net.norms:
+            assert isinstance(norm, nn.BatchNorm2d)
+            assert norm.running_var is not None
+            norm.running_var.fill_(1.0 - norm.eps)
+        net.load_state_dict({**net.state_dict(), **folded})
+        return net.eval()
+
     def read(self, words_BL: Tensor) -> tuple[Tensor, Tensor]:
         """Word ids (B, L), 0 = no word, to slot queries (B, S, K) and word states (B, L, W)."""
         is_word = (words_BL > 0).unsqueeze(1)

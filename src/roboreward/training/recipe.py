@@ -53,7 +53,10 @@ class NanoRecipe(BaseModel):
         num_demos: Successful demonstrations of one task to learn from.
         num_two_task: Successful demonstrations of two tasks in a row.
         num_val: Further demonstrations for validation: choice of checkpoint, gate limit.
-        ground_steps, ground_frames, ground_lr: Stage A: optimiser steps, frames a step, peak learning rate.
+        ground_from: Take the grounding half and the gate from this nano instead of training stage A: "nano" for the
+            one that comes with the package, or a folder; "" to train it.
+        ground_steps, ground_frames, ground_lr: Stage A: optimiser steps, frames a step, peak learning rate. They are
+            left out where there is no stage A.
         reward_steps, reward_queries, reward_lr: Stage B: optimiser steps, questions a step, peak learning rate.
         mix: What the questions of stage B are.
         ablations: Further mixes by name (lower-case words and hyphens). Each gives another reward half on the same
@@ -69,9 +72,10 @@ class NanoRecipe(BaseModel):
     num_demos: int = Field(ge=8, json_schema_extra=IDENTITY)
     num_two_task: int = Field(ge=0, json_schema_extra=IDENTITY)
     num_val: int = Field(ge=8, json_schema_extra=IDENTITY)
-    ground_steps: int = Field(ge=1, json_schema_extra=IDENTITY)
-    ground_frames: int = Field(ge=1, json_schema_extra=IDENTITY)
-    ground_lr: float = Field(gt=0, json_schema_extra=IDENTITY)
+    ground_from: str = Field(default="", json_schema_extra=IDENTITY)
+    ground_steps: int = Field(default=2200, ge=1, json_schema_extra=IDENTITY)
+    ground_frames: int = Field(default=48, ge=1, json_schema_extra=IDENTITY)
+    ground_lr: float = Field(default=2e-3, gt=0, json_schema_extra=IDENTITY)
     reward_steps: int = Field(ge=1, json_schema_extra=IDENTITY)
     reward_queries: int = Field(ge=1, json_schema_extra=IDENTITY)
     reward_lr: float = Field(gt=0, json_schema_extra=IDENTITY)
@@ -87,6 +91,11 @@ class NanoRecipe(BaseModel):
     def _has_what_it_asks_about(self) -> "NanoRecipe":
         if self.num_two_task == 0 and any(mix.two_tasks > 0 for mix in self.mixes.values()):
             raise ValueError("a mix has two_tasks above 0, but num_two_task is 0")
+        unused = sorted(self.model_fields_set & {"ground_steps", "ground_frames", "ground_lr"})
+        if self.ground_from and unused:
+            raise ValueError(
+                f"ground_from is set, so stage A is not trained: leave out {', '.join(unused)}"
+            )
         return self
 
     @property
