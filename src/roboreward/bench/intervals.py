@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from roboreward.bench.metrics import Floats, Metric, answer_of
 from roboreward.bench.record import Record
+from roboreward.core import student_t, wilson
 
 MIN_GROUPS: Final = 10
 _MOST_COUNTS: Final = 30_000_000
@@ -125,17 +126,7 @@ class Draws:
 
 def expanded_tail(num_groups: int) -> float:
     """Return the tail share whose percentile interval covers 95 % with `num_groups` clusters; 0.025 for many."""
-    v = num_groups - 1
-    # Cornish-Fisher expansion of Student's t quantile; error below 0.001 for v >= 9
-    t = _Z + (_Z**3 + _Z) / (4 * v) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * v**2)
-    return NormalDist().cdf(-math.sqrt(num_groups / v) * t)
-
-
-def wilson(share: float, num: float) -> tuple[float, float]:
-    """Return Wilson's 95 % score interval of a share among `num` independent cases."""
-    centre = (share + _Z**2 / (2 * num)) / (1 + _Z**2 / num)
-    half = _Z * math.sqrt(share * (1 - share) / num + _Z**2 / (4 * num**2)) / (1 + _Z**2 / num)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return NormalDist().cdf(-math.sqrt(num_groups / (num_groups - 1)) * student_t(num_groups - 1))
 
 
 def as_number(value: Floats) -> float | None:

@@ -30,6 +30,7 @@ from roboreward.core.rubric import (
     Score,
     progress_of,
 )
+from roboreward.core.statistics import student_t, wilson
 from roboreward.core.verdict import Probs, Status, Usage, Verdict
 
 __all__ = [
@@ -72,4 +73,6 @@ __all__ = [
     "progress_of",
     "role_of",
     "shorten",
+    "student_t",
+    "wilson",
 ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from roboreward.sim.phrasing import VOCABULARY, phrase, task_text
     from roboreward.sim.render import RayRenderer, RenderedImage
     from roboreward.sim.scoring import SceneState, score_task
+    from roboreward.sim.skills import ACTION_M, SkillEnv
     from roboreward.sim.splits import (
         HELD_OUT_OBJECTS,
         HELD_OUT_RECEPTACLES,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from roboreward.sim.tasks import RELATIONS, Relation, Task, all_tasks
 
 __all__ = [
+    "ACTION_M",
     "Camera",
     "EpisodeSpec",
     "FAILURES",
@@ -50,6 +52,7 @@ __all__ = [
     "RenderedImage",
     "SPLITS",
     "SceneState",
+    "SkillEnv",
     "SimEpisode",
     "Split",
     "TabletopEnv",
@@ -88,6 +91,7 @@ _HOMES = {
     "phrasing": ("VOCABULARY", "phrase", "task_text"),
     "render": ("RayRenderer", "RenderedImage"),
     "scoring": ("SceneState", "score_task"),
+    "skills": ("ACTION_M", "SkillEnv"),
     "splits": ("HELD_OUT_OBJECTS", "HELD_OUT_RECEPTACLES", "SPLITS", "Split", "episode_seed"),
     "tasks": ("RELATIONS", "Relation", "Task", "all_tasks"),
 }

@@ -5,7 +5,7 @@ points, never the physics: what comes of it is decided by the simulation.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
@@ -55,7 +55,7 @@ GRASP_SD_M: Final = 0.021
 PLACE_SD_M: Final = 0.045
 NOISE_SD_M: Final = 0.018
 NEXT_GAP_GOAL_M: Final = 0.017
-_SETTLE_S: Final = 0.32
+SETTLE_S: Final = 0.32
 
 Phase = Literal["approach", "grasp", "carry", "release", "retreat"]
 
@@ -100,6 +100,20 @@ class Plan:
     stop_frac: float = 1.0
 
 
+def pick_and_place(
+    layout: Layout, *, subject: int, grasp_xyz: Floats, place_xyz: Floats
+) -> tuple[Move, ...]:
+    """Return the moves that close the fingers at one point, open them at another, and leave the picture.
+
+    Args:
+        layout: The scene.
+        subject: The object whose width the fingers are opened to.
+        grasp_xyz, place_xyz: Where the fingers close and open, (3,), metres.
+    """
+    intent = Intent(subject, np.asarray(grasp_xyz), np.asarray(place_xyz), is_lift=False)
+    return tuple(_moves(intent, layout))
+
+
 def check_failure(failure: str) -> Failure:
     """Return `failure` if there is one of that name.
 
@@ -140,15 +154,16 @@ def make_plan(task: Task, layout: Layout, *, failure: Failure, rng: np.random.Ge
 
 def commands(plan: Plan, start_xyz: Floats) -> Iterator[tuple[Floats, float]]:
     """Yield the commanded point (3,) and half gap for each tick of the plan."""
-    ticks = list(_all_commands(plan.moves, start_xyz))
+    ticks = list(commands_of(plan.moves, start_xyz))
     kept = max(1, round(plan.stop_frac * len(ticks)))
     yield from ticks[:kept]
     last = ticks[kept - 1]
     # Hold still until things have come to rest.
-    yield from [last] * round(_SETTLE_S / TICK_S)
+    yield from [last] * round(SETTLE_S / TICK_S)
 
 
-def _all_commands(moves: tuple[Move, ...], start_xyz: Floats) -> Iterator[tuple[Floats, float]]:
+def commands_of(moves: Iterable[Move], start_xyz: Floats) -> Iterator[tuple[Floats, float]]:
+    """Yield the commanded point (3,) and half gap for each tick of some moves, without an end to rest in."""
     here = np.asarray(start_xyz, dtype=np.float64)
     for move in moves:
         there = np.asarray(move.xyz)

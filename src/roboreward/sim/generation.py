@@ -1,25 +1,19 @@
 """Many episodes on all cores, in order, the same whatever the number of processes."""
 
-import multiprocessing
-import os
-import signal
-import threading
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import count, islice
 from typing import Final, TypeVar
 
 from roboreward.core import SCORES, RoboRewardError, UsageError
 from roboreward.sim.episode import EpisodeSpec, SimEpisode, simulate, simulate_states_only
 from roboreward.sim.splits import Split
+from roboreward.store import run_in_order
 
 T = TypeVar("T")
 
 _BATCH: Final = 8
-_BATCHES_AHEAD: Final = 3
 _MOST_PER_KEPT: Final = 60
 """An episode of the rarest level turns up about once in twelve; well beyond that something is wrong."""
 
@@ -87,62 +81,9 @@ def _in_order(
     *,
     num_workers: int | None,
 ) -> Iterator[T]:
-    workers = (os.cpu_count() or 1) if num_workers is None else num_workers
-    if workers < 1:
-        raise UsageError(f"num_workers is {workers}; give at least 1.")
-    if workers == 1:
-        return map(function, specs)
-    return _in_processes(function, iter(specs), workers)
-
-
-def _in_processes(
-    function: Callable[[EpisodeSpec], T], specs: Iterator[EpisodeSpec], workers: int
-) -> Iterator[T]:
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_follow_parent,
-        initargs=(os.getpid(),),
+    return run_in_order(
+        partial(_run, function), specs, num_workers=num_workers, batch=_BATCH, what="the simulation"
     )
-    waiting: deque[Future[list[T]]] = deque()
-    batches = iter(lambda: list(islice(specs, _BATCH)), [])
-    try:
-        # A bounded queue, so that a slow reader does not fill the memory with frames.
-        for batch in islice(batches, workers * _BATCHES_AHEAD):
-            waiting.append(pool.submit(_run_batch, function, batch))
-        while waiting:
-            results = waiting.popleft().result()
-            for batch in islice(batches, 1):
-                waiting.append(pool.submit(_run_batch, function, batch))
-            yield from results
-    except BrokenProcessPool as error:
-        raise RoboRewardError(
-            "A worker process of the simulation died. If this is a script, guard its start with "
-            '`if __name__ == "__main__":`; else use fewer workers (memory), or num_workers=1.'
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _follow_parent(parent: int) -> None:
-    """Leave Ctrl-C to the parent, and end when it is killed.
-
-    A queue that both ends keep open would let this worker wait for ever.
-    """
-
-    # Ctrl-C in a terminal reaches the workers too; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _run_batch(function: Callable[[EpisodeSpec], T], batch: list[EpisodeSpec]) -> list[T]:
-    return [_run(function, spec) for spec in batch]
 
 
 def _run(function: Callable[[EpisodeSpec], T], spec: EpisodeSpec) -> T:

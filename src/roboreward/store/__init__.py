@@ -1,6 +1,7 @@
 """Durable bits: files that are whole or absent, lines that survive a kill, one writer a folder."""
 
 from roboreward.store.atomic import sha256_file, write_atomic, write_json
+from roboreward.store.engine import run_in_order
 from roboreward.store.jsonl import MAX_LINE_BYTES, JsonlWriter, read_jsonl
 from roboreward.store.lock import lock_folder
 
@@ -9,6 +10,7 @@ __all__ = [
     "MAX_LINE_BYTES",
     "lock_folder",
     "read_jsonl",
+    "run_in_order",
     "sha256_file",
     "write_atomic",
     "write_json",
