@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,22 @@ def _no_network() -> Iterator[None]:
 
             patch.setattr(socket.socket, method, guarded)
         yield
+
+
+class _Tags(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.fixture(scope="session")
+def tags_of() -> Callable[[str], list[tuple[str, dict[str, str | None]]]]:
+    """Return a function that lists all start tags of a page with their attributes."""
+    return lambda page: _Tags(page).found
 
 
 @pytest.fixture(scope="session")

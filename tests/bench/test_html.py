@@ -1,10 +1,7 @@
-"""The report page: self-contained, inert, complete."""
+"""The report page of a benchmark: inert, complete, honest."""
 
-import base64
-import hashlib
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +15,9 @@ from roboreward.core import FramePolicy, Verdict
 from roboreward.dataset import ExampleSet
 
 Make = Callable[..., Any]
+Tags = Callable[[str], list[tuple[str, dict[str, str | None]]]]
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 20
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x1b[31m'
-
-
-class Tags(HTMLParser):
-    """All start tags with their attributes."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
 
 
 @pytest.fixture
@@ -74,8 +60,8 @@ def test_large_frames_are_shrunk_by_whole_blocks() -> None:
     assert gallery._shrink(frame[:96, :96]).shape == (96, 96, 3)
 
 
-def test_hostile_text_is_shown_and_does_nothing(page: str) -> None:
-    tags = Tags(page).found
+def test_hostile_text_is_shown_and_does_nothing(page: str, tags_of: Tags) -> None:
+    tags = tags_of(page)
     assert [tag for tag, _ in tags].count("script") == 1
     assert not [attrs for _, attrs in tags if any(name.startswith("on") for name in attrs)]
     assert all(
@@ -84,26 +70,16 @@ def test_hostile_text_is_shown_and_does_nothing(page: str) -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_the_page_asks_no_network_and_styles_nothing_inline(page: str) -> None:
-    tags = Tags(page).found
+def test_the_page_asks_no_network_and_styles_nothing_inline(page: str, tags_of: Tags) -> None:
+    tags = tags_of(page)
     assert not [
         tag for tag, attrs in tags if "href" in attrs or "srcset" in attrs or "style" in attrs
     ]
     assert not re.search(r"url\(|@import|https?://", page)
 
 
-def test_the_policy_allows_exactly_our_style_and_script(page: str) -> None:
-    policy = next(a["content"] for t, a in Tags(page).found if "http-equiv" in a) or ""
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    for tag in ("style", "script"):
-        (source,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-        assert f"{tag}-src 'sha256-{digest}'" in policy
-
-
-def test_each_example_has_a_card_with_frames_truth_and_answer(page: str) -> None:
-    cards = [attrs for tag, attrs in Tags(page).found if tag == "article"]
+def test_each_example_has_a_card_with_frames_truth_and_answer(page: str, tags_of: Tags) -> None:
+    cards = [attrs for tag, attrs in tags_of(page) if tag == "article"]
     assert len(cards) == 5
     assert [card["data-level"] for card in cards] == ["1", "2", "3", "4", "5"]
     assert [card["data-error"] for card in cards] == ["1", "0", "1", "2", "2"]

@@ -1,8 +1,9 @@
-"""Small figures as inline SVG: numbers in, markup out. Colours come from the page's style sheet by class."""
+"""The figures of the report as inline SVG: numbers in, markup out. Colours come from the page's style sheet."""
 
 from collections.abc import Sequence
 
 from roboreward.bench.intervals import Estimate
+from roboreward.pages import svg
 
 _CELL, _LEFT, _TOP = 36, 34, 34
 _BAR_WIDTH = 150.0
@@ -19,7 +20,7 @@ def interval_bar(estimate: Estimate, *, scale: float) -> str:
         parts.append(f'<line class="range" x1="{x1}" x2="{x2}" y1="11" y2="11"/>')
     if estimate.value is not None:
         parts.append(f'<circle class="dot" cx="{_at(estimate.value, scale)}" cy="11" r="4"/>')
-    return _svg(_BAR_WIDTH, 22, parts, css="bar", label="")
+    return svg(_BAR_WIDTH, 22, parts, css="bar", label="")
 
 
 def interval_axis(*, scale: float) -> str:
@@ -27,7 +28,7 @@ def interval_axis(*, scale: float) -> str:
     parts = [
         f'<text class="tick" x="{_at(n, scale)}" y="11">{n}</text>' for n in range(int(scale) + 1)
     ]
-    return _svg(_BAR_WIDTH, 14, parts, css="bar", label="")
+    return svg(_BAR_WIDTH, 14, parts, css="bar", label="")
 
 
 def confusion_grid(confusion: Sequence[Sequence[int]]) -> str:
@@ -55,7 +56,7 @@ def confusion_grid(confusion: Sequence[Sequence[int]]) -> str:
         total = sum(counts)
         for column in range(len(names)):
             parts.append(_cell(row, column, counts[column], total))
-    return _svg(width, height, parts, css="heat", label="True score by given score, counts")
+    return svg(width, height, parts, css="heat", label="True score by given score, counts")
 
 
 def level_bars(levels: Sequence[Estimate]) -> str:
@@ -72,7 +73,7 @@ def level_bars(levels: Sequence[Estimate]) -> str:
         y = _TOP + row * place
         parts.append(f'<text class="tick" x="8" y="{y + row / 2 + 4}">{place + 1}</text>')
         parts += _level_bar(level, left=left, top=y, span=span)
-    return _svg(width, height, parts, css="levels", label="Mean absolute error by true score")
+    return svg(width, height, parts, css="levels", label="Mean absolute error by true score")
 
 
 def probs_bars(probs: Sequence[float], *, score: int) -> str:
@@ -85,7 +86,7 @@ def probs_bars(probs: Sequence[float], *, score: int) -> str:
             f'<rect class="{css}" x="{place * 9}" y="{20 - tall:.1f}" width="7" height="{tall:.1f}"/>'
         )
     label = "Probabilities of 1 to 5: " + ", ".join(f"{100 * share:.0f}%" for share in probs)
-    return _svg(44, 20, parts, css="probs", label=label)
+    return svg(44, 20, parts, css="probs", label=label)
 
 
 def _at(value: float, scale: float) -> str:
@@ -123,11 +124,3 @@ def _level_bar(level: Estimate, *, left: float, top: float, span: float) -> list
         f'<text class="value start" x="{text_at + 5:.1f}" y="{mid + 4}">{level.value:.2f}</text>'
     )
     return parts
-
-
-def _svg(width: float, height: float, parts: Sequence[str], *, css: str, label: str) -> str:
-    about = f'role="img" aria-label="{label}"' if label else 'aria-hidden="true"'
-    return (
-        f'<svg class="{css}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" {about}>'
-        f"{''.join(parts)}</svg>"
-    )

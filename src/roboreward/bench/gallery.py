@@ -1,6 +1,5 @@
 """The example cards of the report page: what was seen, what was asked, what is true, what each model said."""
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -22,6 +21,7 @@ from roboreward.core import (
     shorten,
 )
 from roboreward.media import jpeg_bytes, sample_frames
+from roboreward.pages import strip_markup, text
 
 MAX_FRAME_PX = 176
 _ORIGIN_SAYS = {
@@ -86,29 +86,11 @@ def pictures_of(sample: FrameSample) -> list[bytes]:
     return [jpeg_bytes(_shrink(frame)) for frame in sample.frames_THWC]
 
 
-def strip_markup(pictures: Sequence[bytes], *, times_s: Sequence[float] = ()) -> str:
-    """Return encoded pictures (JPEG or PNG) as a row of data URIs, with their times below when given."""
-    parts = []
-    for place, data in enumerate(pictures):
-        kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
-        uri = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-        time = f"<figcaption>{times_s[place]:.1f} s</figcaption>" if place < len(times_s) else ""
-        parts.append(
-            f'<figure><img src="{uri}" alt="frame {place + 1} of {len(pictures)}">{time}</figure>'
-        )
-    return f'<div class="strip">{"".join(parts)}</div>'
-
-
 def error_class(record: Record | None) -> str:
     """Return "0", "1", "2" (two or more off) or "none" (no score)."""
     if record is None or record.verdict.score is None:
         return "none"
     return str(min(2, abs(record.verdict.score - record.label)))
-
-
-def text(value: str) -> str:
-    """Return untrusted text as markup that shows it and cannot do anything else, nor turn the text around it."""
-    return f"<bdi>{escape(value)}</bdi>"
 
 
 def strips_for(

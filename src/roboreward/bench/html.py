@@ -1,20 +1,12 @@
-"""The report page: one file that opens anywhere, asks no network, and runs nothing but our own script.
+"""The report page of a benchmark. All text from data sets and models is escaped and isolated."""
 
-All text from data sets and models is escaped and isolated. The page's policy names the digests of the one style sheet
-and the one script; anything else in it, inline attributes included, is inert.
-"""
-
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 from roboreward.bench.figures import confusion_grid, interval_axis, interval_bar, level_bars
 from roboreward.bench.folder import RunResult
-from roboreward.bench.gallery import card, choose_shown, strips_for, text
+from roboreward.bench.gallery import card, choose_shown, strips_for
 from roboreward.bench.intervals import Estimate
 from roboreward.bench.report import (
     COLUMNS,
@@ -26,7 +18,7 @@ from roboreward.bench.report import (
 )
 from roboreward.bench.summary import Compared, Summary
 from roboreward.core import RUBRIC_V1, Example
-from roboreward.store import write_atomic
+from roboreward.pages import page_header, section, text, write_page
 
 _FILTERS = (
     ("level", "True score", (("", "all"), *((str(n), str(n)) for n in range(1, 6)))),
@@ -73,14 +65,13 @@ def write_report_html(
     main = _main_of(summaries)
     parts = [
         _header(title, summaries, compared, main),
-        _section("lead", lead_html) if lead_html else "",
+        section("lead", lead_html) if lead_html else "",
         _table_section(summaries, compared),
         _figures_section(summaries, main),
         _gallery_section(ordered, main, examples, strips or {}, max_examples),
         _footer(ordered),
     ]
-    write_atomic(Path(path), _page(title, "".join(parts)))
-    return Path(path)
+    return write_page(path, title=title, body_html="".join(parts))
 
 
 def headline(summaries: Sequence[Summary], compared: Sequence[Compared]) -> str:
@@ -134,14 +125,13 @@ def _header(
         ),
         ("answered", shown_metric("coverage", main), ""),
     ]
-    cells = "".join(
-        f'<div class="tile"><dt>{name}</dt><dd>{value}<small>{under}</small></dd></div>'
-        for name, value, under in tiles
-    )
-    return (
-        f'<header><p class="over">roboreward benchmark</p><h1>{text(title)}</h1>'
-        f'<p class="headline">{text(headline(summaries, compared))}</p><p class="facts">{facts}</p>'
-        f'<dl class="tiles" aria-label="Key numbers of {escape(main.model)}">{cells}</dl></header>'
+    return page_header(
+        title,
+        over="roboreward benchmark",
+        headline=headline(summaries, compared),
+        facts_html=facts,
+        tiles=tiles,
+        tiles_label=f"Key numbers of {main.model}",
     )
 
 
@@ -171,7 +161,7 @@ def _table_section(summaries: Sequence[Summary], compared: Sequence[Compared]) -
         f'<th scope="col">ms</th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
     notes = "".join(f"<li>{text(note)}</li>" for note in notes_of(summaries, compared))
-    return _section("table", f'<h2>All models</h2>{table}<ul class="notes">{notes}{_LEGEND}</ul>')
+    return section("table", f'<h2>All models</h2>{table}<ul class="notes">{notes}{_LEGEND}</ul>')
 
 
 _LEGEND = (
@@ -221,7 +211,7 @@ def _figures_section(summaries: Sequence[Summary], main: Summary) -> str:
         f"{confusion_grid(s.confusion)}{level_bars(s.levels)}</div></figure>"
         for s in chosen
     )
-    return _section("where", f'<h2>Where the errors are</h2><div class="panels">{panels}</div>')
+    return section("where", f'<h2>Where the errors are</h2><div class="panels">{panels}</div>')
 
 
 def _gallery_section(
@@ -247,7 +237,7 @@ def _gallery_section(
     shown_frames = (
         "Frames are spread over the attempt." if given else "Frames are what the model was shown."
     )
-    return _section(
+    return section(
         "examples",
         f'<h2>Examples</h2><p class="facts">{text(how)}. '
         f"{shown_frames} Keys j and k move between examples.</p>"
@@ -291,24 +281,3 @@ def _footer(ordered: Sequence[RunResult]) -> str:
 def shorten_middle(value: str, *, limit: int = 40) -> str:
     """Return `value` with its middle left out when it is longer than `limit` characters."""
     return value if len(value) <= limit else f"{value[: limit // 2]}...{value[-limit // 4 :]}"
-
-
-def _section(name: str, body: str) -> str:
-    return f'<section id="{name}">{body}</section>'
-
-
-def _page(title: str, body: str) -> str:
-    here = files("roboreward.bench") / "page"
-    style, script = ((here / name).read_text("utf-8") for name in ("report.css", "report.js"))
-    policy = (
-        f"default-src 'none'; img-src data:; media-src data:; style-src '{_digest(style)}'; "
-        f"script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
-    )
-    template = Template((here / "report.html").read_text("utf-8"))
-    return template.substitute(
-        title=escape(title), policy=policy, style=style, script=script, body=body
-    )
-
-
-def _digest(source: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")

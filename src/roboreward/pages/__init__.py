@@ -1,0 +1,22 @@
+"""What every report page is made of: one self-contained file, its style, strips of frames, curves."""
+
+from roboreward.pages.curves import Series, line_chart
+from roboreward.pages.dots import DotRow, dot_plot
+from roboreward.pages.markup import page_header, section, strip_markup, text
+from roboreward.pages.page import write_page
+from roboreward.pages.svg import TONES, Tone, svg
+
+__all__ = [
+    "DotRow",
+    "Series",
+    "TONES",
+    "Tone",
+    "dot_plot",
+    "line_chart",
+    "page_header",
+    "section",
+    "strip_markup",
+    "svg",
+    "text",
+    "write_page",
+]
