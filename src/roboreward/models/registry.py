@@ -37,6 +37,8 @@ _NOT_YET: Final = "planned; this version does not run it yet"
 # Name before the colon -> file and function of this room.
 _BUILT_IN: Final = {
     "nano": "nano_loader:load",
+    "nano-no-relabels": "nano_loader:load_no_relabels",
+    "nano-no-negatives": "nano_loader:load_no_negatives",
     "floor": "floor_loader:load",
     "mock": "mock:Mock",
 }
@@ -51,6 +53,8 @@ _NAMES: Final = (
     ModelInfo("floor:text-only", "floor: learns scores from task texts, blind (bench only)", True),
     ModelInfo("floor:first-frame:<model>", "floor: any model, shown the first frame only", True),
     ModelInfo("nano:<folder>", "a nano that `roboreward train` wrote", True),
+    ModelInfo("nano-no-relabels", "ablation of nano: trained without relabels", True),
+    ModelInfo("nano-no-negatives", "ablation of nano: without clips and relabels", True),
     ModelInfo("mock:<score or text>", "answers a fixed text through the parser, for trials", True),
 )
 _PLANNED: Final = (
