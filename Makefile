@@ -15,7 +15,7 @@ DEV := $(VENV)/.installed-dev
 TRAIN := $(VENV)/.installed-train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-train bench clean
+.PHONY: help demo test check test-train miniature bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,11 +34,14 @@ check: $(DEV) ## Lint, formatting and types
 test-train: $(TRAIN) ## Install the train extra and run the tests that need torch
 	$(BIN)/python -m pytest -m torch $(PYTEST_ARGS)
 
+miniature: $(TRAIN) ## From nothing to a reward model and a policy that learned from it (QUICK=1: minutes, to see it work)
+	$(BIN)/roboreward miniature $(if $(QUICK),--quick --out miniature-quick)
+
 bench: $(BASE) ## Measure start-up (the other scripts in benchmarks/ name their own command)
 	$(BIN)/python benchmarks/startup.py
 
 clean: ## Remove the virtual environment, caches and what the demo wrote
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-report
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-report miniature miniature-quick
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(MADE):
@@ -59,5 +62,5 @@ $(DEV): pyproject.toml constraints.txt | $(MADE)
 	@touch $(BASE) $@
 
 $(TRAIN): pyproject.toml constraints.txt | $(MADE)
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev,train]" $(EXPLAIN)
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev,train,rl]" $(EXPLAIN)
 	@touch $(BASE) $(DEV) $@

@@ -1,9 +1,6 @@
 """What one run is: one reward model on one example set, and which of its settings can change a number."""
 
-import platform
 import re
-import sys
-from importlib import metadata
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,19 +74,3 @@ class RunConfig(BaseModel):
             frame_policy=model.frame_policy,
             **settings,
         )
-
-
-def environment() -> dict[str, str]:
-    """Return what a reader needs to rerun: versions and platform. No host name, no paths, no variables."""
-    found = {
-        "python": platform.python_version(),
-        "implementation": sys.implementation.name,
-        "platform": f"{platform.system()} {platform.machine()}",
-        "roboreward": roboreward.__version__,
-    }
-    for package in ("numpy", "av", "pydantic"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # vendored or run from a zip
-            found[package] = "unknown"
-    return found

@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from roboreward.bench.config import RunConfig, environment
+from roboreward.bench.config import RunConfig
 from roboreward.bench.record import Record
 from roboreward.core import DataError, StoreError, UsageError, identity_of
-from roboreward.store import lock_folder, read_jsonl, sha256_file, write_json
+from roboreward.store import environment, lock_folder, read_jsonl, sha256_file, write_json
 
 RUN, RECORDS, SUMMARY, DONE = "run.json", "records.jsonl", "summary.json", "DONE"
 

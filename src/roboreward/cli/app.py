@@ -7,7 +7,9 @@ from roboreward.cli.bench import bench
 from roboreward.cli.demo import demo
 from roboreward.cli.doctor import doctor
 from roboreward.cli.edge import EdgeGroup
+from roboreward.cli.miniature import miniature
 from roboreward.cli.models import models
+from roboreward.cli.rl import rl
 from roboreward.cli.score import score
 from roboreward.cli.train import train
 
@@ -27,5 +29,5 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (demo, score, bench, train, models, doctor):
+for _command in (demo, score, bench, train, rl, miniature, models, doctor):
     main.add_command(_command)

@@ -1,5 +1,6 @@
 """The project's words as small frozen types. No input or output happens here."""
 
+from roboreward.core.door import lazy_door
 from roboreward.core.episode import Episode, Example, Label, Origin, Provenance, Validation, View
 from roboreward.core.errors import (
     DataError,
@@ -70,6 +71,7 @@ __all__ = [
     "canonical_json",
     "content_id",
     "identity_of",
+    "lazy_door",
     "progress_of",
     "role_of",
     "shorten",

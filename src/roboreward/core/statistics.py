@@ -22,7 +22,12 @@ def student_t(freedom: int) -> float:
     if freedom <= len(_TABLE):
         return _TABLE[freedom - 1]
     z, v = _Z, freedom
-    return z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+    terms = (
+        (z**3 + z) / (4 * v),
+        (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2),
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3),
+    )
+    return z + sum(terms)
 
 
 def wilson(share: float, num: float) -> tuple[float, float]:

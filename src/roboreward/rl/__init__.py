@@ -3,10 +3,9 @@
 The names below are loaded on first use: the wrappers need no torch, what steers policies does (extra `rl`).
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from roboreward.core import MissingExtra
+from roboreward.core import lazy_door
 
 if TYPE_CHECKING:
     from roboreward.rl.demonstrations import (
@@ -66,23 +65,6 @@ _HOMES = {
     "vector": ("RewardModelVectorWrapper",),
     "wrapper": ("RewardModelWrapper",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'roboreward.rl' has no attribute {name!r}")
-    try:
-        home = import_module(f"roboreward.rl.{_HOME_OF[name]}")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtra("torch", "rl", "Steering a policy") from error
-    # Kept, so that this runs once a name.
-    value = getattr(home, name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_door(
+    __name__, globals(), _HOMES, torch_extra="rl", purpose="Steering a policy"
+)

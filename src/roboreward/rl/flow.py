@@ -67,14 +67,11 @@ class FlowPolicy:
 
 def clone(demonstrations: Demonstrations, *, steps: int, seed: int = 0) -> FlowPolicy:
     """Clone a policy from demonstrations; observations are expected at about unit scale."""
-    # Layers draw their start from the global generator; it is put back where it was.
     rng = torch.Generator().manual_seed(seed)
     seen, done = (torch.from_numpy(x) for x in (demonstrations.seen, demonstrations.done))
     mean, sd = done.mean(0), done.std(0).clamp_min(1e-3)
     done = (done - mean) / sd
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        net = _network(seen.shape[1], done.shape[1])
+    net = _network(seen.shape[1], done.shape[1], seed=seed)
     optimiser = torch.optim.AdamW(net.parameters(), lr=_LR, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
@@ -100,7 +97,7 @@ def load_policy(path: Path) -> FlowPolicy:
     """
     try:
         return FlowPolicy(load_tensors(path.read_bytes()))
-    except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, SafetensorError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(
             f"Cannot read the policy {path}: {error}. Delete it, and the same command makes it again."
         ) from error
@@ -111,16 +108,19 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _network(num_seen: int, num_done: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(num_seen + num_done + _NUM_TIME, WIDTH),
-        nn.SiLU(),
-        nn.Linear(WIDTH, WIDTH),
-        nn.SiLU(),
-        nn.Linear(WIDTH, WIDTH),
-        nn.SiLU(),
-        nn.Linear(WIDTH, num_done),
-    )
+def _network(num_seen: int, num_done: int, *, seed: int = 0) -> nn.Sequential:
+    # Layers draw their start from the global generator; it is put back where it was.
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Linear(num_seen + num_done + _NUM_TIME, WIDTH),
+            nn.SiLU(),
+            nn.Linear(WIDTH, WIDTH),
+            nn.SiLU(),
+            nn.Linear(WIDTH, WIDTH),
+            nn.SiLU(),
+            nn.Linear(WIDTH, num_done),
+        )
 
 
 def _time_features(time_B: Tensor) -> Tensor:

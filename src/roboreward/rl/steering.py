@@ -111,11 +111,16 @@ class Steering:
         return action
 
     def choose(self, seen_S: F32) -> F32:
-        """Return the action that promises most by the mean of the heads: the policy that was learned."""
+        """Return the action that promises most by the mean of the heads: the policy that was learned.
+
+        As long as nothing was learned it is the base policy.
+        """
         return self._by(None)(seen_S)
 
     def _by(self, head: int | None) -> Choose:
         def choose(seen_S: F32) -> F32:
+            if len(self.critic) == 0:
+                return self.draw(seen_S)
             noises = self._rng.standard_normal((NUM_SAMPLES, self.policy.num_done), np.float32)
             actions = self.policy.actions(seen_S, noises)
             chosen: F32 = actions[self.critic.best(seen_S, actions, head=head)]

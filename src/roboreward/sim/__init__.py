@@ -3,8 +3,9 @@
 The names below are loaded on first use: importing the room does not import MuJoCo.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from roboreward.core import lazy_door
 
 if TYPE_CHECKING:
     from roboreward.sim.env import TabletopEnv, register_env
@@ -95,17 +96,4 @@ _HOMES = {
     "splits": ("HELD_OUT_OBJECTS", "HELD_OUT_RECEPTACLES", "SPLITS", "Split", "episode_seed"),
     "tasks": ("RELATIONS", "Relation", "Task", "all_tasks"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'roboreward.sim' has no attribute {name!r}")
-    # Kept, so that this runs once a name.
-    value = getattr(import_module(f"roboreward.sim.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_door(__name__, globals(), _HOMES)

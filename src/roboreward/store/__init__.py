@@ -2,12 +2,15 @@
 
 from roboreward.store.atomic import sha256_file, write_atomic, write_json
 from roboreward.store.engine import run_in_order
+from roboreward.store.environment import commit_of, environment
 from roboreward.store.jsonl import MAX_LINE_BYTES, JsonlWriter, read_jsonl
 from roboreward.store.lock import lock_folder
 
 __all__ = [
     "JsonlWriter",
     "MAX_LINE_BYTES",
+    "commit_of",
+    "environment",
     "lock_folder",
     "read_jsonl",
     "run_in_order",

@@ -6,7 +6,7 @@ from typing import Final
 
 from roboreward.pages import Tone, section, text
 from roboreward.studies.before_after import before_and_after
-from roboreward.studies.cells import Cell, difference, joined, points, share, verdict
+from roboreward.studies.cells import TOO_FEW, Cell, difference, joined, points, share, verdict
 from roboreward.studies.charts import (
     false_positive_curves,
     success_curves,
@@ -92,9 +92,9 @@ def notes_of(cell: Cell, *, main: str) -> list[str]:
     if not notes and any(row.gain is not None and row.gain.lo is not None for row in trained):
         notes.append("All differences to the base policy are separable from zero.")
     notes += _ablations(cell, main)
-    alone = [row.reward for row in cell.rows if len(row.seeds) == 1]
-    if alone:
-        notes.append(f"One seed only, so without an interval: {joined(alone)}.")
+    few = [row.reward for row in cell.rows if row.success.lo is None]
+    if few:
+        notes.append(f"Too few seeds for an interval: {joined(few)}.")
     most = max(len(row.seeds) for row in cell.rows)
     fewer = [f"{row.reward} ({len(row.seeds)})" for row in cell.rows if len(row.seeds) < most]
     if fewer:
@@ -170,7 +170,7 @@ def _row(row: Row) -> str:
     each = " ".join(f"{100 * value:.0f}" for value in row.by_seed)
     return (
         f'<tr class="{css}"><th scope="row">{text(row.reward)}</th>'
-        f"<td><b>{spaced(value)}</b><small>{f'[{interval}' if interval else 'one seed'}</small></td>"
+        f"<td><b>{spaced(value)}</b><small>{f'[{interval}' if interval else TOO_FEW}</small></td>"
         f'<td class="small">{each}</td><td>{_gap(row.gain)}</td><td>{_gap(row.to_oracle)}</td>'
         f"<td>{_or_dash(false_positives(row))}</td><td>{_or_dash(dropped(row))}</td><td>{row.cpu_s:,.0f}</td></tr>"
     )

@@ -18,6 +18,7 @@ from roboreward.studies.stats import Interval, mean_interval
 
 NANO: Final = "nano"
 NOT_SEPARABLE: Final = "not separable"
+TOO_FEW: Final = "too few seeds"
 _ORDER: Final = (ORACLE, ORACLE_LEVELS, NANO, "nano-no-relabels", "nano-no-negatives")
 _LAST: Final = (FLOOR, NONE)
 _VARIANTS: Final[tuple[Variant, ...]] = ("one-decision", "chunked")
@@ -115,9 +116,9 @@ def points(interval: Interval) -> str:
 
 
 def verdict(interval: Interval) -> str:
-    """Say what a difference must not be read without: that it is not separable, or rests on one seed; else ""."""
+    """Say what a difference must not be read without: that it is not separable, or of too few seeds; else ""."""
     if interval.lo is None:
-        return "one seed"
+        return TOO_FEW
     return "" if interval.is_separable_from_zero else NOT_SEPARABLE
 
 

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from roboreward.studies.cells import (
     Cell,
+    cells_of,
     joined,
     main_reward,
     paired,
@@ -13,17 +14,17 @@ from roboreward.studies.cells import (
     share,
     verdict,
 )
-from roboreward.studies.results import FLOOR, NONE, ORACLE, Row
+from roboreward.studies.results import FLOOR, NONE, ORACLE, Row, StudyRun
 from roboreward.studies.stats import mean_interval
 
-Kind = Literal["rises", "falls", "unclear", "one seed", "no base"]
+Kind = Literal["rises", "falls", "unclear", "too few seeds", "no base"]
 """What a reward did to true success: a separable rise or fall, none that can be told, or no way to tell."""
 
 _SAYS: Final[tuple[tuple[Kind, str, str], ...]] = (
     ("rises", "rises", ""),
     ("falls", "falls", ""),
     ("unclear", "goes", ", which is not separable from no change"),
-    ("one seed", "goes", " (a single seed, so there is no interval)"),
+    ("too few seeds", "goes", " (too few seeds for an interval)"),
     ("no base", "reaches", " (the base policy was not run with these seeds)"),
 )
 
@@ -36,6 +37,12 @@ def study_headline(cells: Sequence[Cell]) -> str:
         return f"No policy was trained. True success is {only}."
     said = _sentences(main, cells, subject=f"With {main} as the only reward, true success")
     return said if main == FLOOR else f"{said} {_floor_sentence(cells)}"
+
+
+def headline_of(runs: Sequence[StudyRun]) -> str:
+    """Say the result of a study in a few plain sentences."""
+    cells = cells_of(runs)
+    return " ".join(filter(None, [study_headline(cells), oracle_sentence(cells)]))
 
 
 def oracle_sentence(cells: Sequence[Cell]) -> str:
@@ -57,7 +64,7 @@ def kind_of(row: Row) -> Kind:
     if row.gain is None:
         return "no base"
     if row.gain.lo is None:
-        return "one seed"
+        return "too few seeds"
     if not row.gain.is_separable_from_zero:
         return "unclear"
     return "rises" if row.gain.value > 0 else "falls"
@@ -68,7 +75,9 @@ def from_to(row: Row, base: Row | None) -> str:
     start = start_of(row, base)
     if base is None or not start:
         return share(row.success)
-    return f"{start} to {share(mean_interval(paired(row, base)[0]))}"
+    end = paired(row, base)[0]
+    # Where both have all seeds, the table's own interval: it has a width also when all seeds agree.
+    return f"{start} to {share(row.success if len(end) == len(row.seeds) else mean_interval(end))}"
 
 
 def start_of(row: Row, base: Row | None) -> str:

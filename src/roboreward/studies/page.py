@@ -8,7 +8,15 @@ from roboreward.core import UsageError
 from roboreward.pages import page_header, section, text, write_page
 from roboreward.studies.before_after import first_difference
 from roboreward.studies.cell_section import anchor_of, cell_section, spaced, unbroken
-from roboreward.studies.cells import Cell, cells_of, main_reward, percent, rewards_of, share
+from roboreward.studies.cells import (
+    TOO_FEW,
+    Cell,
+    cells_of,
+    main_reward,
+    percent,
+    rewards_of,
+    share,
+)
 from roboreward.studies.charts import tones_of
 from roboreward.studies.headline import oracle_sentence, start_of, study_headline
 from roboreward.studies.results import FLOOR, NONE, ORACLE, Row, StudyRun
@@ -152,7 +160,7 @@ def _overview_row(name: str, cells: Sequence[Cell]) -> str:
     for cell in cells:
         row = cell.row(name)
         value, _, interval = share(row.success).partition(" [") if row else ("", "", "")
-        small = f"[{interval}" if interval else "one seed" if row else "not run"
+        small = f"[{interval}" if interval else TOO_FEW if row else "not run"
         found.append(f"<td><b>{spaced(value)}</b><small>{small}</small></td>")
     css = "floor" if name in (NONE, FLOOR) else "model"
     return (

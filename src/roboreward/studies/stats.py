@@ -55,7 +55,8 @@ def share_interval(shares: Sequence[float], *, num_cases: int) -> Interval:
     found = mean_interval(shares)
     if found.lo is None or found.hi is None:
         return found
-    if found.lo == found.hi:
+    # The shares themselves are compared: the mean of equal numbers may be off by its rounding.
+    if len(set(shares)) == 1:
         lo, hi = wilson(found.value, num_cases)
         return Interval(value=found.value, lo=lo, hi=hi)
     return Interval(value=found.value, lo=max(0.0, found.lo), hi=min(1.0, found.hi))

@@ -1,12 +1,12 @@
 """Training of reward models. Needs the `train` extra (torch), which is imported on use."""
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roboreward.core import MissingExtra
+from roboreward.store import commit_of
 from roboreward.training.recipe import NanoRecipe, QueryMix, read_recipe
 
 if TYPE_CHECKING:
@@ -40,19 +40,4 @@ def train_recipe(
         if error.name != "torch":
             raise
         raise MissingExtra("torch", "train", "Training") from error
-    return train_nano(recipe, Path(out), log=log, commit=_commit(Path(path)))
-
-
-def _commit(near: Path) -> str | None:
-    """The commit of the checkout that holds the recipe, when there is one."""
-    try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(near.resolve().parent), "describe", "--always", "--dirty"],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
+    return train_nano(recipe, Path(out), log=log, commit=commit_of(Path(path).parent))

@@ -1,0 +1,227 @@
+"""`roboreward rl`: does a policy get better by a reward?"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from roboreward.cli.edge import json_option, plain, print_json
+
+if TYPE_CHECKING:
+    from roboreward.studies import Scale, StudyRun
+
+_PATH = click.Path(path_type=Path)
+TITLE = "Does a policy get better because of the reward?"
+_PACKAGES = ("numpy", "mujoco", "torch", "gymnasium")
+
+
+@click.group()
+def rl() -> None:
+    """Reinforcement learning from a reward model. Needs the `rl` extra (torch)."""
+
+
+@rl.command()
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--quick",
+    "scale",
+    flag_value="quick",
+    help="Five seeds, minutes on a laptop, in place of ten seeds and hours.",
+)
+@click.option(
+    "--smoke",
+    "scale",
+    flag_value="smoke",
+    help="Two seeds of one policy, under a minute: shows that everything works, and no more.",
+)
+@click.option(
+    "--out",
+    type=_PATH,
+    help="Folder for runs and the page.  [default: study-NAME]",
+)
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Another number of seeds.", metavar="N")
+@click.option(
+    "--nano",
+    "nano_folder",
+    type=_PATH,
+    metavar="DIR",
+    help="A nano with its ablations, as `roboreward train` wrote it, in place of the ones in the package.",
+)
+@click.option(
+    "--reward",
+    "further",
+    multiple=True,
+    metavar="M",
+    help="A further reward model to learn from; may be given again.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), help="Processes.  [default: one a core]", metavar="N"
+)
+@json_option
+def study(
+    name: str,
+    scale: str | None,
+    out: Path | None,
+    seeds: int | None,
+    nano_folder: Path | None,
+    further: tuple[str, ...],
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Run the study NAME, which is `reward-source`, and write its table and page.
+
+    reward-source: frozen policies that often fail are steered by one scalar an episode. Rewards compared: none, what a
+    person would give (success), the exact score, nano, two ablations of nano, and chance.
+
+    The same command goes on after an interruption; finished runs are not done again.
+    """
+    folder = out or Path(f"study-{name}")
+    runs, page = run_and_report(
+        name,
+        folder,
+        scale="quick" if scale == "quick" else "smoke" if scale == "smoke" else "full",
+        num_seeds=seeds,
+        nano_folder=nano_folder,
+        further=further,
+        num_workers=workers,
+        is_quiet=as_json,
+    )
+    if as_json:
+        from roboreward.studies import rows
+
+        print_json({"page": str(page), "rows": [row.model_dump(mode="json") for row in rows(runs)]})
+        return
+    _print_table(runs)
+    click.echo(f"Report: {plain(str(page))}")
+
+
+def run_and_report(
+    name: str,
+    folder: Path,
+    *,
+    scale: "Scale",
+    num_seeds: int | None = None,
+    nano_folder: Path | None = None,
+    further: tuple[str, ...] = (),
+    num_workers: int | None = None,
+    is_quiet: bool = False,
+) -> tuple[list["StudyRun"], Path]:
+    """Run a study and write `index.html`, `table.md` and `study.json` into its folder; return the runs and the page."""
+    from roboreward.store import commit_of, environment, write_atomic, write_json
+    from roboreward.studies import (
+        NANOS,
+        reward_sources,
+        run_study,
+        study_markdown,
+        study_plan,
+        write_study_page,
+    )
+
+    plan = study_plan(name, scale=scale, num_seeds=num_seeds, further=further)
+    names = [reward for reward in plan.rewards if reward not in further]
+    rewards = reward_sources(
+        names, nanos_in(nano_folder) if nano_folder else NANOS, further=further
+    )
+    with progress_bars(is_quiet=is_quiet) as progress:
+        runs = run_study(plan, rewards, folder, num_workers=num_workers, progress=progress)
+    found = environment(_PACKAGES)
+    commit = commit_of(Path(__file__).parent)
+    facts = {
+        "command": _command(name, scale, num_seeds, further),
+        "commit": commit or "not from a checkout",
+        "versions": ", ".join(f"{key} {value}" for key, value in found.items()),
+        "reward models": ", ".join(f"{r.name} = {r.revision}" for r in rewards.values() if r.uri),
+    }
+    facts |= {
+        f"{variant}": f"{b.num_episodes} training episodes a run ({b.num_random} of them from unsteered noise), "
+        f"base policy cloned from {b.num_demos} demonstrations"
+        for variant, b in plan.budgets.items()
+    }
+    facts["evaluation"] = f"{plan.num_eval} further scenes a seed, the same for every reward"
+    page = write_study_page(
+        folder / "index.html", title=TITLE, runs=runs, folder=folder, facts=facts
+    )
+    write_atomic(folder / "table.md", study_markdown(runs))
+    record = {"plan": plan.model_dump(mode="json"), "environment": found, "commit": commit}
+    record["rewards"] = {key: value.revision for key, value in rewards.items()}
+    write_json(folder / "study.json", record)
+    return runs, page
+
+
+def nanos_in(folder: Path) -> dict[str, str]:
+    """The study's nanos in a folder that `roboreward train` wrote."""
+    return {
+        "nano": f"nano:{folder}",
+        "nano-no-relabels": f"nano:{folder / 'no-relabels'}",
+        "nano-no-negatives": f"nano:{folder / 'no-negatives'}",
+    }
+
+
+def _command(name: str, scale: str, num_seeds: int | None, further: tuple[str, ...]) -> str:
+    parts = ["roboreward rl study", name]
+    parts += [f"--{scale}"] if scale != "full" else []
+    parts += [f"--seeds {num_seeds}"] if num_seeds else []
+    return " ".join([*parts, *(f"--reward {model}" for model in further)])
+
+
+def _print_table(runs: list["StudyRun"]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from roboreward.studies import study_table
+
+    head, *body = study_table(runs)
+    table = Table(box=None, pad_edge=False)
+    for number, title in enumerate(head):
+        table.add_column(title, justify="left" if number < 3 else "right", no_wrap=number > 2)
+    for row in body:
+        table.add_row(*row)
+    console = Console() if sys.stdout.isatty() else Console(width=180)
+    console.print(table)
+    console.print(
+        "True success: share of evaluation episodes with a score of 5 by the simulator's rule. Square brackets: 95 % "
+        "intervals over seeds (Student's t). Differences in points, paired by seed.",
+        soft_wrap=True,
+    )
+
+
+@contextmanager
+def progress_bars(*, is_quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function that shows how far something is, with the time that is left, where a person watches.
+
+    Elsewhere it prints a line at every tenth part, so that a log shows that something is happening.
+    """
+    if is_quiet:
+        yield lambda name, num_done, num: None
+        return
+    if not sys.stderr.isatty():
+        yield _say_tenths
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(name: str, num_done: int, num: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=num)
+            bars.update(tasks[name], completed=num_done, total=num)
+
+        yield show
+
+
+def _say_tenths(name: str, num_done: int, num: int) -> None:
+    if num_done * 10 // max(num, 1) != (num_done - 1) * 10 // max(num, 1):
+        click.echo(f"{plain(name)}: {num_done}/{num}", err=True)
