@@ -64,7 +64,7 @@ def train_nano(recipe: NanoRecipe, out: Path, *, log: Log, commit: str | None = 
     start_cpu, start = _cpu_s(), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     begun, is_resumed = _claim(out, recipe, commit=commit)
-    torch.set_num_threads(recipe.num_workers or torch.get_num_threads())
+    torch.set_num_threads(recipe.num_workers or os.cpu_count() or 1)
     missing = [name for name in recipe.mixes if not (out / name / "nano.json").exists()]
     if missing:
         train, val = demonstrations(recipe, out, log=log)
