@@ -35,7 +35,7 @@ test-train: $(TRAIN) ## Install the train extra and run the tests that need torc
 	$(BIN)/python -m pytest -m torch $(PYTEST_ARGS)
 
 miniature: $(TRAIN) ## From nothing to a reward model and a policy that learned from it (QUICK=1: minutes, to see it work)
-	$(BIN)/roboreward miniature $(if $(QUICK),--quick --out miniature-quick)
+	$(BIN)/roboreward miniature $(if $(filter-out 0,$(QUICK)),--quick --out miniature-quick)
 
 bench: $(BASE) ## Measure start-up (the other scripts in benchmarks/ name their own command)
 	$(BIN)/python benchmarks/startup.py

@@ -51,7 +51,7 @@ class SeesNoise(Steering):
 
 
 def final_success(arm: str, policy, num_decisions: int, seed: int, num_episodes: int) -> float:
-    critic._SHARPNESS = 1.0 if arm == "actions not sharpened" else 3.0
+    critic._SHARPNESS = 1.0 if arm in ("actions not sharpened", "critic sees noise") else 3.0
     steering = (SeesNoise if arm == "critic sees noise" else Steering)(policy, seed=seed)
     env = SkillEnv(split="test", num_decisions=num_decisions)
     budget = SteeringBudget(num_episodes, num_random=60, num_updates=10)

@@ -39,4 +39,23 @@ def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
     command = ["miniature", "--recipe", str(tmp_path / "none.toml"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 2
-    assert "Cannot read the recipe" in result.output
+    assert "There is no recipe" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_without_the_ablations_is_refused_before_anything_is_trained(
+    tmp_path: Path, checkout: Path
+) -> None:
+    text = (checkout / "recipes" / "nano-quick.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text.partition("[ablations.no-negatives]")[0])
+    command = ["miniature", "--recipe", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 2
+    assert "has no [ablations.no-negatives]" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", '{"of": "x"}'])
+def test_a_damaged_list_of_times_is_as_good_as_none(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "stages.json").write_text(damaged)
+    assert Stages(tmp_path / "stages.json", of="x").run("work", lambda: 7) == 7

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from roboreward.cli import main
-from roboreward.studies import Cell, StudyPlan, VariantBudget, plan
+from roboreward.studies import CellPlan, StudyPlan, VariantBudget, plan
 
 
 def test_an_unknown_study_is_named_with_the_nearest_one(tmp_path: Path) -> None:
@@ -39,7 +39,9 @@ def tiny_plan(monkeypatch: pytest.MonkeyPatch) -> None:
         num_demos=20, num_clone_steps=20, num_episodes=4, num_random=2, num_updates=1
     )
     tiny = StudyPlan(
-        cells=(Cell(variant="one-decision", base="imprecise", rewards=("none", "nano", "floor")),),
+        cells=(
+            CellPlan(variant="one-decision", base="imprecise", rewards=("none", "nano", "floor")),
+        ),
         budgets={"one-decision": budget},
         num_seeds=1,
         num_eval=4,

@@ -67,13 +67,15 @@ def test_every_cell_has_its_charts_its_table_and_its_notes(
 
 
 def test_the_headline_the_tiles_and_the_overview_tell_the_same(
-    make_runs: Make, write: Callable[..., str]
+    make_run: Make, make_runs: Make, write: Callable[..., str]
 ) -> None:
-    runs = make_runs("none", success=0.45) + make_runs("nano", success=0.93)
+    shares = (0.44, 0.44, 0.45, 0.46, 0.46)
+    runs = [make_run("none", seed=seed, success=share) for seed, share in enumerate(shares)]
+    runs += make_runs("nano", success=0.93)
     page = write(runs).replace("\u00a0", " ")
-    assert "true success rises from 45 % to 93 % [93, 93] on the imprecise policy." in page
-    assert "<dt>true success, imprecise</dt><dd>93 %<small>[93, 93], from 45 %</small>" in page
-    assert "<b><bdi>93 %</bdi></b><small>[93, 93]</small>" in page
+    assert "true success rises from 45 % to 93 % [91, 94] on the imprecise policy." in page
+    assert "<dt>true success, imprecise</dt><dd>93 %<small>[91, 94], from 45 %</small>" in page
+    assert "<b><bdi>93 %</bdi></b><small>[91, 94]</small>" in page
 
 
 def test_links_lead_to_the_sections(
@@ -98,11 +100,12 @@ def test_what_does_not_separate_is_said_in_table_and_notes(
     )
 
 
-def test_notes_name_single_and_missing_seeds(make_runs: Make) -> None:
-    (cell,) = cells_of(make_runs("none", "nano", seeds=3) + make_runs("mine", seeds=1))
+def test_notes_name_few_and_missing_seeds(make_runs: Make) -> None:
+    runs = make_runs("none", "nano", seeds=3) + make_runs("mine", seeds=1)
+    (cell,) = cells_of(runs + make_runs("yours", seeds=2))
     notes = " ".join(notes_of(cell, main="nano"))
-    assert "One seed only, so without an interval: mine." in notes
-    assert "Fewer than 3 seeds: mine (1). Differences use common seeds." in notes
+    assert "Too few seeds for an interval: mine and yours." in notes
+    assert "Fewer than 3 seeds: mine (1) and yours (2). Differences use common seeds." in notes
 
 
 def test_the_same_scene_is_shown_before_and_after(
@@ -153,7 +156,7 @@ def test_a_study_of_one_run_has_a_page(
 ) -> None:
     page = write(make_runs(reward, seeds=1, num_train=num_train))
     assert "<small>not run</small>" not in page
-    assert "one seed" in page
+    assert "<small>too few seeds</small>" in page
     assert "nan" not in re.sub(r"nano|<style>.*?</style>", "", page, flags=re.DOTALL).lower()
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from roboreward.studies.cells import percent, points, share
 from roboreward.studies.results import StudyRun
 from roboreward.studies.stats import Interval
@@ -23,14 +25,40 @@ def test_a_difference_that_does_not_separate_says_so(make_runs: MakeRuns) -> Non
     runs += make_runs("oracle-success", success=0.9)
     nano = next(row for row in study_table(runs) if row[2] == "nano")
     assert nano[5] == "0 [0, 0] not separable"
-    assert nano[6] == "-50 [-50, -50]"
+    # That all seeds differ by the same may be chance: an interval without a width tells nothing.
+    assert nano[6] == "-50 [-50, -50] not separable"
 
 
-def test_one_seed_and_missing_rewards_leave_no_false_numbers(make_runs: MakeRuns) -> None:
-    (alone,) = study_table(make_runs("nano", seeds=1, success=0.5))[1:]
+def test_a_difference_that_separates_stands_without_a_word(
+    make_run: Callable[..., StudyRun],
+) -> None:
+    runs = [
+        make_run(reward, seed=seed, success=success)
+        for reward, shares in (("none", (0.4, 0.4, 0.4)), ("nano", (0.89, 0.9, 0.91)))
+        for seed, success in enumerate(shares)
+    ]
+    nano = next(row for row in study_table(runs) if row[2] == "nano")
+    assert nano[5] == "+50 [+48, +52]"
+
+
+def test_evaluations_that_were_stopped_are_told_beside_the_dropped_episodes(
+    make_runs: MakeRuns,
+) -> None:
+    stopped = {"eval_scores": (None, 5, None, 5), "dropped": {}}
+    runs = [run.model_copy(update=stopped) for run in make_runs("nano", "none", seeds=3)]
+    rows = {row[2]: row for row in study_table(runs)[1:]}
+    assert rows["nano"][8] == "0, 6 evaluations stopped"
+    assert rows["none"][8] == "-, 6 evaluations stopped"
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_too_few_seeds_and_missing_rewards_leave_no_false_numbers(
+    seeds: int, make_runs: MakeRuns
+) -> None:
+    (alone,) = study_table(make_runs("nano", seeds=seeds, success=0.5))[1:]
     assert alone[4:7] == ["50 %", "-", "-"]
-    (_, nano, _) = study_table(make_runs("none", "nano", seeds=1, success=0.5))
-    assert nano[5] == "0 one seed"
+    (_, nano, _) = study_table(make_runs("none", "nano", seeds=seeds, success=0.5))
+    assert nano[5] == "0 too few seeds"
 
 
 def test_dropped_episodes_and_false_positives_are_counted(make_runs: MakeRuns) -> None:

@@ -14,6 +14,7 @@ from roboreward.cli.edge import json_option, plain, print_json
 if TYPE_CHECKING:
     from roboreward.bench import RunResult
     from roboreward.studies import StudyRun
+    from roboreward.training import NanoRecipe
 
 T = TypeVar("T")
 _PATH = click.Path(path_type=Path)
@@ -42,7 +43,8 @@ def miniature(out: Path, recipe: Path | None, quick: bool, as_json: bool) -> Non
     from roboreward.cli.miniature_page import write_miniature_page
 
     chosen = recipe or Path("recipes") / ("nano-quick.toml" if quick else "nano.toml")
-    stages = Stages(out / "stages.json", of=f"{chosen.name}, {'quick' if quick else 'whole'}")
+    found = _checked(chosen)
+    stages = Stages(out / "stages.json", of=f"{found.recipe_hash}, {'quick' if quick else 'whole'}")
     stages.run("reward model", functools.partial(_train, chosen, out, is_quiet=as_json))
     results = stages.run(
         "benchmark", functools.partial(_bench, out, is_quick=quick, is_quiet=as_json)
@@ -51,12 +53,36 @@ def miniature(out: Path, recipe: Path | None, quick: bool, as_json: bool) -> Non
         "reinforcement learning", functools.partial(_study, out, is_quick=quick, is_quiet=as_json)
     )
     page = write_miniature_page(
-        out, recipe=chosen, results=results, runs=runs, wall_s=stages.wall_s, is_quick=quick
+        out,
+        recipe=chosen,
+        results=results,
+        runs=runs,
+        wall_s=stages.wall_s,
+        is_quick=quick,
+        command=_command(recipe, is_quick=quick),
     )
     if as_json:
         print_json(_as_json(page, results, runs, stages))
         return
     click.echo(f"Report: {plain(str(page))}")
+
+
+def _checked(path: Path) -> "NanoRecipe":
+    """Read the recipe before anything is done; the study needs the ablations that it compares with."""
+    from roboreward.core import UsageError
+    from roboreward.training import read_recipe
+
+    if not path.exists():
+        raise UsageError(
+            f"There is no recipe {path}. Run this in a checkout, or name one: --recipe."
+        )
+    recipe = read_recipe(path)
+    missing = {"no-relabels", "no-negatives"} - set(recipe.ablations)
+    if missing:
+        raise UsageError(
+            f"{path} has no [ablations.{min(missing)}], which the study compares with."
+        )
+    return recipe
 
 
 class Stages:
@@ -69,10 +95,7 @@ class Stages:
 
     def __init__(self, path: Path, *, of: str) -> None:
         self._path, self._of = path, of
-        found = json.loads(path.read_text()) if path.exists() else {}
-        self.wall_s: dict[str, float | None] = (
-            found.get("wall_s", {}) if found.get("of") == of else {}
-        )
+        self.wall_s: dict[str, float | None] = _times(path, of)
 
     def run(self, name: str, work: Callable[[], T]) -> T:
         """Do a stage. One that was interrupted and goes on has no time: nobody knows what its first part took."""
@@ -90,6 +113,15 @@ class Stages:
 
         self.wall_s[name] = wall_s
         write_json(self._path, {"of": self._of, "wall_s": self.wall_s})
+
+
+def _times(path: Path, of: str) -> dict[str, float | None]:
+    """Times that were kept; none when the file is missing, not readable, or of something else."""
+    try:
+        found = json.loads(path.read_text())
+        return dict(found["wall_s"]) if found["of"] == of else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _train(recipe: Path, out: Path, *, is_quiet: bool) -> None:
@@ -122,6 +154,13 @@ def _bench(out: Path, *, is_quick: bool, is_quiet: bool) -> "list[RunResult]":
     )
     write_pages(results, out / "bench" / "index.html", title="How good is the reward model?")
     return results
+
+
+def _command(recipe: Path | None, *, is_quick: bool) -> str:
+    quick = " --quick" if is_quick else ""
+    if recipe is not None:
+        return f"roboreward miniature --recipe {recipe.name}{quick}"
+    return "make miniature" + (" QUICK=1" if is_quick else "")
 
 
 def _study(out: Path, *, is_quick: bool, is_quiet: bool) -> "list[StudyRun]":

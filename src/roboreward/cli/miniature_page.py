@@ -1,6 +1,7 @@
 """The page of the miniature: what was learned, in the order in which it was made, with links to the details."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -11,7 +12,7 @@ from roboreward.core import SCORES
 from roboreward.dataset import ORIGINS, load_demos
 from roboreward.media import jpeg_bytes
 from roboreward.pages import page_header, section, strip_markup, text, write_page
-from roboreward.store import commit_of, environment
+from roboreward.store import environment
 from roboreward.studies import headline_of, rows, study_table
 
 if TYPE_CHECKING:
@@ -43,24 +44,34 @@ def write_miniature_page(
     runs: "Sequence[StudyRun]",
     wall_s: Mapping[str, float | None],
     is_quick: bool,
+    command: str,
 ) -> Path:
     """Write `index.html` into the miniature's folder, which holds its parts; returns the page."""
     table = load_demos(out / "nano" / "demos-train")
     record = json.loads((out / "nano" / "nano.json").read_text())["training"]
     summaries = summarize(results)
-    summaries.sort(key=lambda s: s.estimates["mae"].value or 0.0)
+    summaries.sort(key=lambda s: _or_last(s.estimates["mae"].value))
     parts = [
-        _header(summaries, runs, is_quick=is_quick),
+        _header(_nano_of(summaries, out), runs, is_quick=is_quick),
         _dataset(table) if table is not None else "",
         _model(record, recipe, summaries),
         _policy(runs),
-        _footer(wall_s, record),
+        _footer(command, runs, wall_s, record),
     ]
     title = "From demonstrations to a better policy"
     return write_page(out / "index.html", title=title, body_html="".join(parts))
 
 
-def _header(summaries: "Sequence[Summary]", runs: "Sequence[StudyRun]", *, is_quick: bool) -> str:
+def _or_last(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+def _nano_of(summaries: "Sequence[Summary]", out: Path) -> "Summary":
+    """The summary of the nano that was trained, and not of whichever of its ablations may be ahead of it."""
+    return next(s for s in summaries if s.model == f"nano:{out / 'nano'}")
+
+
+def _header(nano: "Summary", runs: "Sequence[StudyRun]", *, is_quick: bool) -> str:
     limits = "".join(f"<li>{escape(limit)}</li>" for limit in _LIMITS)
     warning = (
         "<p><b>This is the quick run: it shows that everything works, and its numbers mean little.</b> "
@@ -74,21 +85,18 @@ def _header(summaries: "Sequence[Summary]", runs: "Sequence[StudyRun]", *, is_qu
         headline=headline_of(runs),
         facts_html="Demonstrations were turned into negatives, negatives into a reward model, and the reward model was "
         "the only teacher of the policy.",
-        tiles=list(_tiles(summaries, runs)),
+        tiles=list(_tiles(nano, runs)),
         tiles_label="Key numbers",
     ) + section(
         "limits", f'{warning}<h2>What this does not show</h2><ul class="limits">{limits}</ul>'
     )
 
 
-def _tiles(
-    summaries: "Sequence[Summary]", runs: "Sequence[StudyRun]"
-) -> Iterator[tuple[str, str, str]]:
-    best = next(s for s in summaries if not s.is_floor)
-    mae = best.estimates["mae"]
-    yield "reward model, mean error of 1 to 5", _number(mae.value), _range(mae.lo, mae.hi)
-    for row in [row for row in rows(runs) if row.reward == "nano"][:3]:
-        start = next((r for r in rows(runs) if _is_start_of(r, row)), None)
+def _tiles(nano: "Summary", runs: "Sequence[StudyRun]") -> Iterator[tuple[str, str, str]]:
+    mae, found = nano.estimates["mae"], rows(runs)
+    yield "nano's mean error, 1 to 5 scale", _number(mae.value), _range(mae.lo, mae.hi)
+    for row in [row for row in found if row.reward == "nano"][:3]:
+        start = next((r for r in found if _is_start_of(r, row)), None)
         under = f"from {100 * start.success.value:.0f} %" if start is not None else ""
         where = row.base if row.variant == "one-decision" else f"{row.base}, {row.variant}"
         yield f"true success, {where}", f"{100 * row.success.value:.0f} %", under
@@ -140,7 +148,11 @@ def _example(table: "DemoTable", origin: str, score: int) -> str:
 
 
 def _model(record: Mapping[str, Any], recipe: Path, summaries: "Sequence[Summary]") -> str:
-    names = {"": "nano", "no-relabels": "without relabels", "no-negatives": "without negatives"}
+    names = {
+        "": "nano",
+        "no-relabels": "without relabels",
+        "no-negatives": "without clips and relabels",
+    }
     lines = "".join(
         f'<tr class="{"floor" if s.is_floor else "model"}"><th scope="row">{text(_name(s.model, names))}</th>'
         f"<td><b>{_number(s.estimates['mae'].value)}</b></td>"
@@ -157,7 +169,7 @@ def _model(record: Mapping[str, Any], recipe: Path, summaries: "Sequence[Summary
         f"{summaries[0].num_examples:,} rollouts of scenes it never saw, which succeed and fail as robots do.</p>"
         '<div class="wide" tabindex="0"><table><thead><tr><th scope="col">model</th><th scope="col">mean error</th>'
         '<th scope="col" class="left">95 % interval</th><th scope="col">rank correlation</th>'
-        f'<th scope="col">failures called success</th></tr></thead><tbody>{lines}</tbody></table></div>'
+        f'<th scope="col">1-2 called 4-5</th></tr></thead><tbody>{lines}</tbody></table></div>'
         '<p><a href="bench/index.html">All numbers, and the rollouts one by one</a></p>',
     )
 
@@ -191,17 +203,22 @@ def _left(column: int) -> str:
     return ' class="left"' if column < 3 else ""
 
 
-def _footer(wall_s: Mapping[str, float | None], record: Mapping[str, Any]) -> str:
+def _footer(
+    command: str,
+    runs: "Sequence[StudyRun]",
+    wall_s: Mapping[str, float | None],
+    record: Mapping[str, Any],
+) -> str:
     times = "".join(
         f"<dt>{escape(name)}</dt><dd>{'interrupted, so not known' if took is None else _minutes(took)}</dd>"
         for name, took in wall_s.items()
     )
     versions = ", ".join(f"{key} {value}" for key, value in environment(_PACKAGES).items())
-    commit = commit_of(Path(__file__).parent) or "not from a checkout"
+    commits = {run.commit or "not from a checkout" for run in runs} | {str(record["commit"])}
     return (
-        f'<footer><h2>How to check this</h2><dl class="meanings"><dt>command</dt><dd>make miniature</dd><dt>commit</dt>'
-        f"<dd>{escape(commit)}</dd><dt>versions</dt><dd>{text(versions)}</dd><dt>recipe</dt>"
-        f"<dd>{escape(str(record['recipe_hash']))}</dd>{times}</dl></footer>"
+        f'<footer><h2>How to check this</h2><dl class="meanings"><dt>command</dt><dd>{escape(command)}</dd>'
+        f"<dt>commit</dt><dd>{escape(', '.join(sorted(commits)))}</dd><dt>versions</dt><dd>{text(versions)}</dd>"
+        f"<dt>recipe</dt><dd>{escape(str(record['recipe_hash']))}</dd>{times}</dl></footer>"
     )
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 TITLE = "Does a policy get better because of the reward?"
-_PACKAGES = ("numpy", "mujoco", "torch", "gymnasium")
 
 
 @click.group()
@@ -42,7 +41,7 @@ def rl() -> None:
     type=_PATH,
     help="Folder for runs and the page.  [default: study-NAME]",
 )
-@click.option("--seeds", type=click.IntRange(1, 1000), help="Another number of seeds.", metavar="N")
+@click.option("--seeds", type=click.IntRange(1, 100), help="Another number of seeds.", metavar="N")
 @click.option(
     "--nano",
     "nano_folder",
@@ -110,7 +109,7 @@ def run_and_report(
     is_quiet: bool = False,
 ) -> tuple[list["StudyRun"], Path]:
     """Run a study and write `index.html`, `table.md` and `study.json` into its folder; return the runs and the page."""
-    from roboreward.store import commit_of, environment, write_atomic, write_json
+    from roboreward.store import write_atomic, write_json
     from roboreward.studies import (
         NANOS,
         reward_sources,
@@ -122,17 +121,16 @@ def run_and_report(
 
     plan = study_plan(name, scale=scale, num_seeds=num_seeds, further=further)
     names = [reward for reward in plan.rewards if reward not in further]
-    rewards = reward_sources(
-        names, nanos_in(nano_folder) if nano_folder else NANOS, further=further
-    )
+    uris = nanos_in(nano_folder) if nano_folder else NANOS
+    rewards = reward_sources(names, uris, further=further)
     with progress_bars(is_quiet=is_quiet) as progress:
         runs = run_study(plan, rewards, folder, num_workers=num_workers, progress=progress)
-    found = environment(_PACKAGES)
-    commit = commit_of(Path(__file__).parent)
+    commits = sorted({run.commit or "not from a checkout" for run in runs})
+    versions = sorted({", ".join(f"{k} {v}" for k, v in r.environment.items()) for r in runs})
     facts = {
-        "command": _command(name, scale, num_seeds, further),
-        "commit": commit or "not from a checkout",
-        "versions": ", ".join(f"{key} {value}" for key, value in found.items()),
+        "command": _command(name, scale, num_seeds, nano_folder, further),
+        "commit": ", ".join(commits),
+        "versions": "; ".join(versions),
         "reward models": ", ".join(f"{r.name} = {r.revision}" for r in rewards.values() if r.uri),
     }
     facts |= {
@@ -145,7 +143,7 @@ def run_and_report(
         folder / "index.html", title=TITLE, runs=runs, folder=folder, facts=facts
     )
     write_atomic(folder / "table.md", study_markdown(runs))
-    record = {"plan": plan.model_dump(mode="json"), "environment": found, "commit": commit}
+    record = {"plan": plan.model_dump(mode="json"), "commits": commits, "versions": versions}
     record["rewards"] = {key: value.revision for key, value in rewards.items()}
     write_json(folder / "study.json", record)
     return runs, page
@@ -160,16 +158,21 @@ def nanos_in(folder: Path) -> dict[str, str]:
     }
 
 
-def _command(name: str, scale: str, num_seeds: int | None, further: tuple[str, ...]) -> str:
+def _command(
+    name: str, scale: str, num_seeds: int | None, nano_folder: Path | None, further: tuple[str, ...]
+) -> str:
     parts = ["roboreward rl study", name]
     parts += [f"--{scale}"] if scale != "full" else []
     parts += [f"--seeds {num_seeds}"] if num_seeds else []
+    # Only the last part: a page may be shown to others, and says which revision it was.
+    parts += [f"--nano {nano_folder.name}"] if nano_folder else []
     return " ".join([*parts, *(f"--reward {model}" for model in further)])
 
 
 def _print_table(runs: list["StudyRun"]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from roboreward.studies import study_table
 
@@ -178,7 +181,7 @@ def _print_table(runs: list["StudyRun"]) -> None:
     for number, title in enumerate(head):
         table.add_column(title, justify="left" if number < 3 else "right", no_wrap=number > 2)
     for row in body:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))
     console = Console() if sys.stdout.isatty() else Console(width=180)
     console.print(table)
     console.print(

@@ -60,7 +60,7 @@ def demonstrate(env: SkillEnv, *, base: Base, num: int, first_index: int) -> Dem
     With one decision nothing needs to be played; with four the episodes are, so that observations are real.
     """
     seen, done = [], []
-    ways = WAYS[base]
+    ways = WAYS[check_base(base)]
     for index in range(first_index, first_index + num):
         observation, _ = env.reset(options={"index": index})
         rng = np.random.default_rng([index, BASES.index(base)])

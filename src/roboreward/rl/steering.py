@@ -23,6 +23,7 @@ from roboreward.rl.flow import FlowPolicy
 NUM_SAMPLES: Final = 48
 """Noise samples to choose from at each decision."""
 BAD_ACTION: Final = "bad_action"
+NOT_FINITE: Final = "not_finite"
 _MOST_DECISIONS: Final = 10_000
 
 Choose = Callable[[F32], F32]
@@ -53,7 +54,8 @@ class History:
     Attributes:
         infos: The environment's last info; empty for an episode that was stopped.
         rewards: What the learner was given, None when the episode was dropped.
-        dropped: Why, counted: the status of the verdict, or "bad_action".
+        dropped: Why, counted: the status of the verdict, "bad_action" for an action, and "not_finite" for a reward of
+            the environment itself, that is no finite number.
     """
 
     infos: list[dict[str, Any]] = field(default_factory=list)
@@ -80,7 +82,6 @@ class Steering:
         *,
         first_index: int,
         budget: SteeringBudget,
-        on_episode: Callable[[int], None] = lambda number: None,
     ) -> History:
         """Play and learn. Of an episode the learner gets observations, actions and the final reward, nothing else.
 
@@ -91,7 +92,6 @@ class Steering:
             env: The environment; scene number n is asked for with `options={"index": n}`.
             first_index: Scene of the first episode; then one after the other.
             budget: How long.
-            on_episode: Called after each episode with the number of those that are done.
         """
         history = History()
         for number in range(budget.num_episodes):
@@ -101,7 +101,6 @@ class Steering:
             if number + 1 >= budget.num_random:
                 is_first = number + 1 == budget.num_random
                 self.critic.update(budget.num_updates * (budget.num_random if is_first else 1))
-            on_episode(number + 1)
         return history
 
     def draw(self, seen_S: F32) -> F32:
@@ -138,7 +137,8 @@ class Steering:
             return
         history.rewards.append(None)
         verdict = info.get("reward_model")
-        history.dropped[BAD_ACTION if verdict is None else str(verdict["status"])] += 1
+        why = BAD_ACTION if not info else NOT_FINITE
+        history.dropped[why if verdict is None else str(verdict["status"])] += 1
 
 
 def play(

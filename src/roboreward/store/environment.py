@@ -33,11 +33,21 @@ def environment(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     return found
 
 
-def commit_of(folder: Path) -> str | None:
-    """Return the commit of the checkout that holds a folder, with "-dirty" for changes; None when there is none."""
+def commit_of(file: Path) -> str | None:
+    """Return the commit of the checkout that a file is a part of, with "-dirty" for changes.
+
+    None when git does not track the file: an installed copy that lies in somebody's checkout is not of its commit.
+    """
+    if _git(file, "ls-files", "--error-unmatch", "--", file.name) is None:
+        return None
+    return _git(file, "describe", "--always", "--dirty")
+
+
+def _git(file: Path, *command: str) -> str | None:
+    """What git says in a file's folder, or None when it fails."""
     try:
         done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder.resolve()), "describe", "--always", "--dirty"],  # noqa: S607
+            ["git", "-C", str(file.resolve().parent), *command],  # noqa: S607
             capture_output=True,
             text=True,
             timeout=10,
@@ -45,4 +55,4 @@ def commit_of(folder: Path) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None
+    return (done.stdout.strip() or None) if done.returncode == 0 else None

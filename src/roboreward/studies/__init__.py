@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from roboreward.studies.page import write_study_page
     from roboreward.studies.plan import (
         STUDIES,
-        Cell,
+        CellPlan,
         RunSpec,
         Scale,
         StudyPlan,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from roboreward.studies.table import study_markdown, study_table
 
 __all__ = [
-    "Cell",
+    "CellPlan",
     "Interval",
     "NANOS",
     "RewardSource",
@@ -55,7 +55,7 @@ _HOMES = {
     "page": ("write_study_page",),
     "plan": (
         "STUDIES",
-        "Cell",
+        "CellPlan",
         "RunSpec",
         "Scale",
         "StudyPlan",

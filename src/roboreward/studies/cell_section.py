@@ -6,7 +6,7 @@ from typing import Final
 
 from roboreward.pages import Tone, section, text
 from roboreward.studies.before_after import before_and_after
-from roboreward.studies.cells import TOO_FEW, Cell, difference, joined, points, share, verdict
+from roboreward.studies.cells import TOO_FEW, Cell, difference, doubt_of, joined, points, share
 from roboreward.studies.charts import (
     false_positive_curves,
     success_curves,
@@ -120,7 +120,7 @@ def _is_unclear(found: Interval | None) -> bool:
 
 
 def _difference(found: Interval) -> str:
-    return ", ".join(filter(None, [f"{points(found)} points", verdict(found)]))
+    return ", ".join(filter(None, [f"{points(found)} points", doubt_of(found)]))
 
 
 def _figures(cell: Cell, *, main: str, tones: dict[str, Tone]) -> str:
@@ -183,7 +183,7 @@ def _or_dash(value: str) -> str:
 def _gap(found: Interval | None) -> str:
     if found is None:
         return "&ndash;"
-    doubt = verdict(found)
+    doubt = doubt_of(found)
     return spaced(points(found)) + (f"<small>{doubt}</small>" if doubt else "")
 
 

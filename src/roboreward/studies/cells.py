@@ -115,7 +115,7 @@ def points(interval: Interval) -> str:
     return f"{value} [{_signed(interval.lo)}, {_signed(interval.hi)}]"
 
 
-def verdict(interval: Interval) -> str:
+def doubt_of(interval: Interval) -> str:
     """Say what a difference must not be read without: that it is not separable, or of too few seeds; else ""."""
     if interval.lo is None:
         return TOO_FEW

@@ -6,13 +6,13 @@ from typing import Final, Literal
 from roboreward.studies.cells import (
     Cell,
     cells_of,
+    doubt_of,
     joined,
     main_reward,
     paired,
     percent,
     points,
     share,
-    verdict,
 )
 from roboreward.studies.results import FLOOR, NONE, ORACLE, Row, StudyRun
 from roboreward.studies.stats import mean_interval
@@ -53,7 +53,7 @@ def oracle_sentence(cells: Sequence[Cell]) -> str:
         return ""
     each: list[str] = []
     for cell, gap in found:
-        doubt = verdict(gap)
+        doubt = doubt_of(gap)
         unit = "" if each else " points"
         each.append(f"{points(gap)}{unit} on {_on(cell, cells)}{f' ({doubt})' if doubt else ''}")
     return f"Measured against {ORACLE} (what a person watching would report), {main} differs by {joined(each)}."
@@ -110,6 +110,8 @@ def _floor_sentence(cells: Sequence[Cell]) -> str:
     values = [percent(row.success.value) for _, row in found]
     if [c for c, _ in found] != [c for c, _ in _with(main_reward(cells), cells)]:
         values = [f"{v} on {_on(c, cells)}" for v, (c, _) in zip(values, found, strict=True)]
+    if all(kind_of(row) == "falls" for _, row in found):
+        return f"With random scores it falls ({joined(values)})."
     return f"With random scores there is no separable rise ({joined(values)})."
 
 

@@ -27,9 +27,9 @@ __all__ = ["study_markdown", "study_table", "write_study_page"]
 _MEANS: Final = {
     ORACLE: "1 for a full success, 0 for anything else, from the simulator: what a person watching would report",
     "oracle-1-5": "the simulator's exact score from 1 to 5",
-    "nano": "the reward model that comes with the package; it sees pictures of the attempt and the task in words",
+    "nano": "a small reward model, trained in simulation; it sees pictures of the attempt and the task in words",
     "nano-no-relabels": "nano, trained without counterfactual relabels of its successes",
-    "nano-no-negatives": "nano, trained without any negatives made from its successes",
+    "nano-no-negatives": "nano, trained without clips and relabels: on successes, and on tasks of other scenes",
     FLOOR: "scores by chance, which say nothing about the attempt: what learning alone does",
     NONE: "the base policy as it is, without any training from rewards",
 }
@@ -187,6 +187,11 @@ def _limits(cells: Sequence[Cell]) -> str:
             "A reward model at home.",
             "nano was trained in the same simulated world, on other scenes. A reward model that comes from elsewhere "
             "will be wrong more often and in other ways.",
+        ),
+        (
+            "One base policy and one trained reward model each.",
+            "Seeds vary scenes, learner and exploration. Another cloning, or another training of a reward model, would "
+            "give other numbers, and the intervals do not hold that.",
         ),
         (
             f"{num} seed{'s' if num != 1 else ''} a reward.",

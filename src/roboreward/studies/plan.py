@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from roboreward.core import UnknownName, content_id
+from roboreward.core import UnknownName, UsageError, content_id
 from roboreward.rl import BASES, Base
 from roboreward.studies.results import FLOOR, NONE, ORACLE, ORACLE_LEVELS, Variant
 from roboreward.studies.rewards import RewardSource
@@ -44,7 +44,7 @@ class VariantBudget(BaseModel):
     num_updates: int = Field(ge=1)
 
 
-class Cell(BaseModel):
+class CellPlan(BaseModel):
     """One base policy in one variant, and the rewards that are compared on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,7 +67,7 @@ class StudyPlan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cells: tuple[Cell, ...]
+    cells: tuple[CellPlan, ...]
     budgets: dict[Variant, VariantBudget]
     num_seeds: int = Field(ge=1)
     num_eval: int = Field(ge=1)
@@ -125,12 +125,17 @@ def study_plan(
 
     Raises:
         UnknownName: There is no such study.
+        UsageError: A further reward model has the name of one of the study's own rewards.
     """
     if name not in STUDIES:
         raise UnknownName("study", name, STUDIES)
+    taken = sorted(set(_ALL) & set(further))
+    if taken:
+        raise UsageError(f"{taken[0]!r} is one of the study's own rewards; leave it out.")
     plan = _PLANS[scale]
     cells = tuple(
-        cell.model_copy(update={"rewards": (*cell.rewards, *further)}) for cell in plan.cells
+        cell.model_copy(update={"rewards": (*cell.rewards, *dict.fromkeys(further))})
+        for cell in plan.cells
     )
     return plan.model_copy(update={"cells": cells, "num_seeds": num_seeds or plan.num_seeds})
 
@@ -169,7 +174,7 @@ def _budget(num_episodes: int, *, num_demos: int, num_random: int = 60) -> Varia
 
 _PLANS: Final[Mapping[Scale, StudyPlan]] = {
     "smoke": StudyPlan(
-        cells=(Cell(variant="one-decision", base="imprecise", rewards=_FEW),),
+        cells=(CellPlan(variant="one-decision", base="imprecise", rewards=_FEW),),
         budgets={"one-decision": _budget(120, num_demos=1000, num_random=40)},
         num_seeds=2,
         num_eval=50,
@@ -177,8 +182,8 @@ _PLANS: Final[Mapping[Scale, StudyPlan]] = {
     ),
     "quick": StudyPlan(
         cells=(
-            *(Cell(variant="one-decision", base=base, rewards=_ALL) for base in BASES),
-            Cell(variant="chunked", base="imprecise", rewards=_FEW),
+            *(CellPlan(variant="one-decision", base=base, rewards=_ALL) for base in BASES),
+            CellPlan(variant="chunked", base="imprecise", rewards=_FEW),
         ),
         budgets={
             "one-decision": _budget(400, num_demos=2000),
@@ -190,7 +195,7 @@ _PLANS: Final[Mapping[Scale, StudyPlan]] = {
     ),
     "full": StudyPlan(
         cells=tuple(
-            Cell(variant=variant, base=base, rewards=_ALL)
+            CellPlan(variant=variant, base=base, rewards=_ALL)
             for variant in NUM_DECISIONS
             for base in BASES
         ),

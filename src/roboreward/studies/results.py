@@ -58,13 +58,14 @@ class StudyRun(BaseModel):
         reward: Name of the reward in the study, such as "nano"; "none" is the base policy itself.
         revision: What else identifies the reward, such as a digest of weights.
         seed: Of the scenes, the critic and the exploration.
-        true_scores: The simulator's score of each training episode; None for one that was stopped (see `stopped`).
+        true_scores: The simulator's score of each training episode; None for one that was stopped at a bad action.
         rewards: What the learner was given, in [0, 1]; None for an episode that was dropped.
         reward_scores: The score 1..5 behind each reward; None without one.
         dropped: Episodes that the learner did not get, by status of the verdict or by reason.
         eval_scores: True scores of the final policy on the evaluation scenes, None for a stopped one.
         rollouts: A few of these, with pictures.
         cpu_s, wall_s: Of this run, in seconds.
+        commit, environment: Of the code that did the run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,11 +79,13 @@ class StudyRun(BaseModel):
     true_scores: tuple[Score | None, ...]
     rewards: tuple[float | None, ...]
     reward_scores: tuple[Score | None, ...]
-    dropped: dict[Status | Literal["bad_action"], int] = Field(default_factory=dict)
+    dropped: dict[Status | Literal["bad_action", "not_finite"], int] = Field(default_factory=dict)
     eval_scores: tuple[Score | None, ...]
     rollouts: tuple[Rollout, ...] = ()
     cpu_s: float
     wall_s: float
+    commit: str | None = None
+    environment: dict[str, str] = Field(default_factory=dict)
 
     @property
     def success(self) -> float:
@@ -101,13 +104,12 @@ class StudyRun(BaseModel):
 
     def false_positives(self, window: int) -> Floats:
         """Share of failures (true score below 5) that the reward called a 5, in each block of `window` training
-        episodes, (num // window,); NaN where a block holds no failure. Unscored episodes are no false positives."""
+        episodes, (num // window,); NaN where a block holds no failure with a score."""
         true = np.array([score or 0 for score in self.true_scores])
         said = np.array([score or 0 for score in self.reward_scores])
-        failed = _blocks(((true > 0) & (true < TRUE_SUCCESS)).astype(np.float64), window)
-        wrong = _blocks(
-            ((true > 0) & (true < TRUE_SUCCESS) & (said == TRUE_SUCCESS)).astype(np.float64), window
-        )
+        is_failure = (true > 0) & (true < TRUE_SUCCESS) & (said > 0)
+        failed = _blocks(is_failure.astype(np.float64), window)
+        wrong = _blocks((is_failure & (said == TRUE_SUCCESS)).astype(np.float64), window)
         with np.errstate(invalid="ignore"):
             return np.asarray(wrong.sum(1) / failed.sum(1))
 
@@ -129,6 +131,7 @@ class Row(BaseModel):
         false_positive: Share of training failures that the reward called a 5, over all seeds; None when it gives no
             scores or there were no failures.
         num_dropped: Training episodes that the learner did not get.
+        num_stopped: Evaluation episodes that were stopped at a bad action; they count as failures.
         cpu_s: Median CPU seconds of a run.
     """
 
@@ -145,6 +148,7 @@ class Row(BaseModel):
     to_oracle: Interval | None
     false_positive: float | None
     num_dropped: int
+    num_stopped: int
     num_train: int
     cpu_s: float
 
@@ -181,6 +185,7 @@ def _row(mine: dict[int, StudyRun], none: dict[int, StudyRun], oracle: dict[int,
         to_oracle=_difference(mine, oracle) if first.reward != ORACLE else None,
         false_positive=_false_positive(ordered),
         num_dropped=sum(sum(run.dropped.values()) for run in ordered),
+        num_stopped=sum(run.eval_scores.count(None) for run in ordered),
         num_train=sum(len(run.true_scores) for run in ordered),
         cpu_s=float(np.median([run.cpu_s for run in ordered])),
     )

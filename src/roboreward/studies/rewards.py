@@ -6,7 +6,7 @@ from typing import Any, Final
 import gymnasium as gym
 from pydantic import BaseModel, ConfigDict
 
-from roboreward.core import RewardModel, UsageError
+from roboreward.core import RewardModel
 from roboreward.models import LabelSampler, load_model
 from roboreward.rl import RewardModelWrapper
 from roboreward.sim import SkillEnv
@@ -63,12 +63,8 @@ def reward_sources(
         further: Names of further reward models, which go by these.
 
     Raises:
-        UsageError: A further reward model has the name of one of the study's own.
         UnknownName: There is no such model.
     """
-    taken = sorted({*names, *NANOS} & set(further))
-    if taken:
-        raise UsageError(f"{taken[0]!r} is one of the study's own rewards; leave it out.")
     truth = {NONE: "", ORACLE: _RULE, ORACLE_LEVELS: _RULE, FLOOR: LabelSampler().revision}
     found = {name: RewardSource(name=name, revision=truth[name]) for name in names if name in truth}
     models = {name: uris[name] for name in names if name not in truth}

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from roboreward.core import student_t, wilson
 
 
+_NO_WIDTH: Final = 1e-9
+
+
 class Interval(BaseModel):
     """A mean with its 95 % interval; `lo` and `hi` are None with fewer than `MIN_VALUES` values."""
 
@@ -21,8 +24,10 @@ class Interval(BaseModel):
 
     @property
     def is_separable_from_zero(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.lo is not None and self.hi is not None and not self.lo <= 0 <= self.hi
+        """Whether the interval leaves zero out. One without a width says only that these few agreed."""
+        if self.lo is None or self.hi is None or self.hi - self.lo < _NO_WIDTH:
+            return False
+        return not self.lo <= 0 <= self.hi
 
 
 MIN_VALUES: Final = 3

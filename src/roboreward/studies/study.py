@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from roboreward.core import SCORES, DataError, FrameSample, Query, RewardModel, Score
+from roboreward.core import SCORES, DataError, RewardModel, Score, content_id
 from roboreward.media import jpeg_bytes
 from roboreward.rl import (
     Base,
@@ -23,12 +23,20 @@ from roboreward.rl import (
     use_one_thread,
 )
 from roboreward.sim import SkillEnv
-from roboreward.store import lock_folder, run_in_order, write_atomic, write_json
+from roboreward.store import (
+    commit_of,
+    environment,
+    lock_folder,
+    run_in_order,
+    write_atomic,
+    write_json,
+)
 from roboreward.studies.plan import (
     DEMO_FIRST_INDEX,
     EVAL_FIRST_INDEX,
     NUM_DECISIONS,
     SCENES_A_SEED,
+    STUDY_VERSION,
     TRAIN_FIRST_INDEX,
     RunSpec,
     StudyPlan,
@@ -39,6 +47,8 @@ from roboreward.studies.results import ORACLE_LEVELS, Rollout, StudyRun, Variant
 from roboreward.studies.rewards import RewardSource
 
 Progress = Callable[[str, int, int], None]
+PACKAGES = ("numpy", "mujoco", "torch", "gymnasium")
+"""Whose versions a run's record names."""
 _SHOWN_FRAMES = 4
 _SHOWN_PX = 160
 
@@ -103,8 +113,10 @@ def _run_path(out: Path, run_id: str) -> Path:
     return out / "runs" / f"{run_id}.json"
 
 
-def _policy_path(out: Path, variant: Variant, base: Base) -> Path:
-    return out / "policies" / f"{base}-{variant}.safetensors"
+def _policy_path(out: Path, variant: Variant, base: Base, budget: VariantBudget) -> Path:
+    """Where a base policy lies: what it was cloned from and for how long is a part of its name."""
+    made_of = content_id([STUDY_VERSION, budget.num_demos, budget.num_clone_steps], length=8)
+    return out / "policies" / f"{base}-{variant}-{made_of}.safetensors"
 
 
 def _base_policies(
@@ -115,12 +127,15 @@ def _base_policies(
     jobs = [
         (variant, base, plan.budgets[variant])
         for variant, base in wanted
-        if not _policy_path(out, variant, base).exists()
+        if not _policy_path(out, variant, base, plan.budgets[variant]).exists()
     ]
     done = run_in_order(partial(_clone_one, out), jobs, num_workers=num_workers, what="the study")
     for number, _ in enumerate(done, start=1):
         progress("base policies", number, len(jobs))
-    return {key: load_policy(_policy_path(out, *key)).digest for key in wanted}
+    return {
+        (variant, base): load_policy(_policy_path(out, variant, base, plan.budgets[variant])).digest
+        for variant, base in wanted
+    }
 
 
 def _clone_one(out: Path, job: tuple[Variant, Base, VariantBudget]) -> None:
@@ -128,14 +143,14 @@ def _clone_one(out: Path, job: tuple[Variant, Base, VariantBudget]) -> None:
     use_one_thread()
     env = SkillEnv(split="train", num_decisions=NUM_DECISIONS[variant])
     shown = demonstrate(env, base=base, num=budget.num_demos, first_index=DEMO_FIRST_INDEX)
-    clone(shown, steps=budget.num_clone_steps).save(_policy_path(out, variant, base))
+    clone(shown, steps=budget.num_clone_steps).save(_policy_path(out, *job))
 
 
 def _do_run(out: Path, spec: RunSpec) -> str:
     """Do one run and write its record; returns its id."""
     use_one_thread()
     start_cpu, start = time.process_time(), time.monotonic()
-    policy = load_policy(_policy_path(out, spec.variant, spec.base))
+    policy = load_policy(_policy_path(out, spec.variant, spec.base, spec.budget))
     steering = Steering(policy, seed=spec.seed)
     model = spec.reward.model(seed=spec.seed)
     env = SkillEnv(
@@ -161,6 +176,8 @@ def _do_run(out: Path, spec: RunSpec) -> str:
         rollouts=rollouts,
         cpu_s=round(time.process_time() - start_cpu, 2),
         wall_s=round(time.monotonic() - start, 2),
+        commit=commit_of(Path(__file__)),
+        environment=environment(PACKAGES),
     )
     write_json(_run_path(out, spec.run_id), run.model_dump(mode="json"))
     return spec.run_id
@@ -179,40 +196,31 @@ def _evaluate(
 ) -> tuple[tuple[Score | None, ...], tuple[Rollout, ...]]:
     """Play the evaluation scenes of the seed with what was learned; only the simulator's rule judges."""
     choose = steering.choose if spec.reward.is_trained else steering.draw
+    judged = spec.reward.wrap(env, model=model)
     scores: list[Score | None] = []
     rollouts: list[Rollout] = []
     for number in range(spec.num_eval):
         index = EVAL_FIRST_INDEX + SCENES_A_SEED * spec.seed + number
-        _, _, info = play(env, choose, index=index)
+        is_shown = number < spec.num_shown
+        _, _, info = play(judged if is_shown else env, choose, index=index)
         scores.append(_score(info.get("score")))
-        if number < spec.num_shown and info:
-            rollouts.append(_keep(env, info, model, index, spec.run_id, out))
+        if is_shown and info:
+            rollouts.append(_keep(env, info, index, spec.run_id, out))
     return tuple(scores), tuple(rollouts)
 
 
-def _keep(
-    env: SkillEnv,
-    info: dict[str, Any],
-    model: RewardModel | None,
-    index: int,
-    run_id: str,
-    out: Path,
-) -> Rollout:
+def _keep(env: SkillEnv, info: dict[str, Any], index: int, run_id: str, out: Path) -> Rollout:
     """Write pictures of the episode that has just ended."""
     paths = []
     for number, frame in enumerate(env.attempt.frames(_SHOWN_FRAMES, size_px=_SHOWN_PX)):
         paths.append(f"pictures/{run_id}/{index}-{number}.jpg")
         write_atomic(out / paths[-1], jpeg_bytes(frame))
-    said = None
-    if model is not None:
-        sample = FrameSample.from_array(env.frames(2))
-        said = model.score([Query(sample, env.task_text)])[0].score
     return Rollout(
         scene=index,
         task=env.task_text,
         true_score=SCORES[info["score"] - 1],
         true_reason=info["reason"],
-        reward_score=said,
+        reward_score=_said(info),
         pictures=tuple(paths),
     )
 

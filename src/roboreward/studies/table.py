@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from roboreward.studies.cells import cells_of, percent, points, share, verdict
+from roboreward.studies.cells import cells_of, doubt_of, percent, points, share
 from roboreward.studies.results import ORACLE, Row, StudyRun
 from roboreward.studies.stats import Interval
 
@@ -51,7 +51,15 @@ def false_positives(row: Row) -> str:
 
 
 def dropped(row: Row) -> str:
-    """Return how many training episodes the learner did not get, with their share; "-" without training."""
+    """Return how many training episodes the learner did not get, with their share; "-" without training.
+
+    Evaluation episodes that were stopped are added in words.
+    """
+    stopped = f"{row.num_stopped:,} evaluations stopped" if row.num_stopped else ""
+    return ", ".join(filter(None, [_dropped(row), stopped]))
+
+
+def _dropped(row: Row) -> str:
     if row.num_train == 0:
         return "-"
     if row.num_dropped == 0:
@@ -75,4 +83,4 @@ def _cells_of(row: Row) -> list[str]:
 
 
 def _shown(found: Interval | None) -> str:
-    return "-" if found is None else " ".join(filter(None, [points(found), verdict(found)]))
+    return "-" if found is None else " ".join(filter(None, [points(found), doubt_of(found)]))

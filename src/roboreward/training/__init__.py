@@ -40,4 +40,4 @@ def train_recipe(
         if error.name != "torch":
             raise
         raise MissingExtra("torch", "train", "Training") from error
-    return train_nano(recipe, Path(out), log=log, commit=commit_of(Path(path).parent))
+    return train_nano(recipe, Path(out), log=log, commit=commit_of(Path(__file__)))

@@ -73,13 +73,15 @@ def train_nano(recipe: NanoRecipe, out: Path, *, log: Log, commit: str | None = 
         stage_b = StageB.prepare(net, train, val, recipe=recipe)
         log(f"looked at all frames, {time.monotonic() - start:.0f} s since the start")
     for name in missing:
+        if name:
+            start_cpu, start = _cpu_s(), time.monotonic()
         mine = recipe.model_copy(update={"mix": recipe.mixes[name], "ablations": {}})
         head, error = stage_b.train(mine, log=_titled(log, name))
         record = {
             **_record(recipe if not name else mine, net, head, error),
             "commit": begun,
             "commit_at_end": commit,
-            # A resumed run does not know what its earlier processes took.
+            # Of an ablation: its own reward half. A resumed run does not know what its earlier processes took.
             "wall_s": None if is_resumed else round(time.monotonic() - start, 1),
             "cpu_s": None if is_resumed else round(_cpu_s() - start_cpu, 1),
         }
@@ -286,6 +288,8 @@ def _claim(out: Path, recipe: NanoRecipe, *, commit: str | None) -> tuple[str | 
     """Make the folder this recipe's; returns the commit that it was begun at, and whether it was there before."""
     path = out / "recipe.json"
     mine = {"recipe_hash": recipe.recipe_hash, "package": __version__}
+    if recipe.ground_from:
+        mine["ground_from_revision"] = _given(recipe).revision
     if not path.exists():
         write_json(path, {**mine, "commit": commit, **recipe.model_dump(mode="json")})
         return commit, False
