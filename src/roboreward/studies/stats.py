@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 from roboreward.core import student_t, wilson
 
-
 _NO_WIDTH: Final = 1e-9
 
 
