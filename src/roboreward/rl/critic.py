@@ -50,8 +50,7 @@ class Critic:
     def add(self, decisions: Sequence[tuple[F32, F32]], reward: float) -> None:
         """Remember an episode: its decisions, (observation, action) in order, and its one reward, in [0, 1].
 
-        Every decision is worth the reward of its episode (a Monte Carlo return): with a handful of decisions this
-        learned faster here than bootstrapping from one decision to the next.
+        Every decision is worth the reward of its episode (a Monte Carlo return).
         """
         keep = (torch.rand(NUM_HEADS, generator=self._rng) < _KEEP).float()
         for seen, done in decisions:
