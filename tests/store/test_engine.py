@@ -87,11 +87,12 @@ def test_a_worker_that_dies_is_an_error_that_says_of_what_and_what_to_do() -> No
 
 
 def test_one_worker_is_this_process_and_two_are_others_that_leave_ctrl_c_to_it() -> None:
+    before = signal.getsignal(signal.SIGINT)
     assert set(run_in_order(eval, [PID, PID], num_workers=1)) == {os.getpid()}
     *pids, is_ignored = run_in_order(eval, [PID, PID, SIGINT_IS_IGNORED], num_workers=2)
     assert os.getpid() not in pids
     assert is_ignored
-    assert signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_without_a_number_there_is_a_worker_a_core(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,13 +113,15 @@ def run_and_report(
     from roboreward.studies import (
         NANOS,
         reward_sources,
-        run_study,
         study_markdown,
         study_plan,
         write_study_page,
     )
 
     plan = study_plan(name, scale=scale, num_seeds=num_seeds, further=further)
+    # After the plan: what is wrong with the command is said first, and then that torch is missing.
+    from roboreward.studies import run_study
+
     names = [reward for reward in plan.rewards if reward not in further]
     uris = nanos_in(nano_folder) if nano_folder else NANOS
     rewards = reward_sources(names, uris, further=further)
