@@ -79,12 +79,13 @@ def _header(nano: "Summary", runs: "Sequence[StudyRun]", *, is_quick: bool) -> s
         if is_quick
         else ""
     )
+    said, compared = headline_of(runs)
     return page_header(
         "From demonstrations to a better policy",
         over="roboreward miniature",
-        headline=headline_of(runs),
-        facts_html="Demonstrations were turned into negatives, negatives into a reward model, and the reward model was "
-        "the only teacher of the policy.",
+        headline=said,
+        facts_html=f"{text(compared)} Demonstrations were turned into negatives, negatives into a reward model, and the "
+        "reward model was the only teacher of the policy.",
         tiles=list(_tiles(nano, runs)),
         tiles_label="Key numbers",
     ) + section(

@@ -39,10 +39,10 @@ def study_headline(cells: Sequence[Cell]) -> str:
     return said if main == FLOOR else f"{said} {_floor_sentence(cells)}"
 
 
-def headline_of(runs: Sequence[StudyRun]) -> str:
-    """Say the result of a study in a few plain sentences."""
+def headline_of(runs: Sequence[StudyRun]) -> tuple[str, str]:
+    """Return the result of a study in plain sentences, and its comparison with the reference ("" without one)."""
     cells = cells_of(runs)
-    return " ".join(filter(None, [study_headline(cells), oracle_sentence(cells)]))
+    return study_headline(cells), oracle_sentence(cells)
 
 
 def oracle_sentence(cells: Sequence[Cell]) -> str:
