@@ -84,8 +84,8 @@ def _header(nano: "Summary", runs: "Sequence[StudyRun]", *, is_quick: bool) -> s
         "From demonstrations to a better policy",
         over="roboreward miniature",
         headline=said,
-        facts_html=f"{text(compared)} Demonstrations were turned into negatives, negatives into a reward model, and the "
-        "reward model was the only teacher of the policy.",
+        facts_html=f"{text(compared)} Demonstrations were turned into negatives, negatives into a reward "
+        "model, and the reward model was the only teacher of the policy.",
         tiles=list(_tiles(nano, runs)),
         tiles_label="Key numbers",
     ) + section(
