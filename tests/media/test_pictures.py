@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from roboreward.core import FrameSample, UsageError
-from roboreward.media import contact_sheet, jpeg_bytes, png_bytes
+from roboreward.core import FrameSample, MediaRefused, UsageError
+from roboreward.media import MediaLimits, contact_sheet, decode_image, jpeg_bytes, png_bytes
 
 
 def _sample(num: int, *, height: int = 48, width: int = 64) -> FrameSample:
@@ -27,6 +27,69 @@ def test_jpeg_is_close_and_smaller_at_lower_quality(rng: np.random.Generator) ->
     back = np.asarray(Image.open(io.BytesIO(jpeg_bytes(frame, quality=95))))
     assert np.abs(back.astype(int) - frame).mean() < 8
     assert len(jpeg_bytes(frame, quality=40)) < len(jpeg_bytes(frame, quality=95))
+
+
+def _picture(mode: str, kind: str, *, size: tuple[int, int] = (6, 4)) -> bytes:
+    out = io.BytesIO()
+    colour = (77,) * len(mode) if mode.isalpha() else 77
+    Image.new(mode, size, colour).save(out, kind)
+    return out.getvalue()
+
+
+def test_a_decoded_png_is_what_was_encoded(rng: np.random.Generator) -> None:
+    frame = rng.integers(0, 256, (33, 47, 3), dtype=np.uint8)
+    back = decode_image(png_bytes(frame), where="here")
+    np.testing.assert_array_equal(back, frame)
+    assert back.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("L", "PNG"), ("RGBA", "PNG"), ("LA", "PNG"), ("L", "JPEG"), ("RGB", "WEBP")]
+)
+def test_pictures_of_eight_bits_become_rgb(mode: str, kind: str) -> None:
+    back = decode_image(_picture(mode, kind), where="here")
+    assert back.shape == (4, 6, 3)
+    assert np.abs(back.astype(int) - 77).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "words"),
+    [
+        (b"", "empty", "zero bytes"),
+        (b"GIF89a" + bytes(20), "not_a_picture", "first bytes"),
+        (_picture("RGB", "GIF"), "not_a_picture", "no PNG, JPEG or WebP"),
+        (_picture("I;16", "PNG"), "not_a_picture", "looks like depth"),
+        (_picture("RGB", "PNG", size=(3000, 3000)), "too_many_pixels", "3000x3000"),
+        (_picture("RGB", "JPEG", size=(300, 300))[:-300], "truncated", "truncated"),
+        (_picture("RGB", "PNG", size=(300, 300))[:-60], "truncated", "truncated"),
+    ],
+)
+def test_pictures_that_cannot_be_used_are_refused_by_name(
+    data: bytes, reason: str, words: str
+) -> None:
+    with pytest.raises(MediaRefused, match=rf"^step 3: .*{words}") as caught:
+        decode_image(data, where="step 3")
+    assert caught.value.reason == reason
+
+
+def test_a_picture_with_too_many_bytes_is_refused() -> None:
+    with pytest.raises(MediaRefused, match="max_bytes=10"):
+        decode_image(_picture("RGB", "PNG"), where="here", limits=MediaLimits(max_bytes=10))
+
+
+def test_damaged_pictures_decode_or_are_refused(rng: np.random.Generator) -> None:
+    frame = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    for data in (png_bytes(frame), jpeg_bytes(frame)):
+        for _ in range(150):
+            damaged = bytearray(data)
+            for place in rng.integers(0, len(data), 4):
+                damaged[place] = rng.integers(0, 256)
+            try:
+                back = decode_image(bytes(damaged), where="here")
+            except MediaRefused:
+                continue
+            assert back.dtype == np.uint8
+            assert back.shape[2] == 3
 
 
 def test_what_is_not_a_frame_is_a_usage_error() -> None:

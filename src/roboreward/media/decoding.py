@@ -49,6 +49,12 @@ class Count:
         )
         return self.num_damaged > 0 or is_more_than_the_last
 
+    def add(self, frame: Any) -> None:
+        """Take down a frame that came out."""
+        self.num_whole += 1
+        self.num_damaged += bool(frame.is_corrupt)
+        self.last_pts = frame.pts
+
 
 @dataclass(frozen=True, order=True)
 class _Span:
@@ -77,7 +83,7 @@ def decode_wanted(
                 if frame.is_corrupt:
                     return None
                 if frame.pts in keep:
-                    found[frame.pts] = _checked_rgb(frame, found.values(), video)
+                    found[frame.pts] = checked_rgb(frame, found.values(), video)
     except av.error.FFmpegError:
         return None
     if len(found) != len(keep):
@@ -106,6 +112,49 @@ def _spans(stored: Sequence[StoredFrame], wanted: Sequence[StoredFrame]) -> list
     return spans
 
 
+def _one_span(stored: Sequence[StoredFrame], wanted: Sequence[StoredFrame]) -> _Span:
+    """Return the span that holds all of a run of frames without a hole; `_spans` would look at each of them."""
+    first_stored = min(wanted, key=lambda frame: frame.position)
+    begin = min(_spans(stored, [wanted[0], first_stored])).first
+    return _Span(begin, max(frame.position for frame in wanted))
+
+
+def decode_in_order(
+    video: OpenVideo,
+    stored: Sequence[StoredFrame],
+    wanted: Sequence[StoredFrame],
+    *,
+    at_pts: int | None,
+    is_run: bool,
+) -> Iterator[Any]:
+    """Yield the `wanted` frames in their order, one at a time; end early where one did not come out whole.
+
+    Args:
+        video: The open file.
+        stored: Packets from the position `at_pts` on.
+        wanted: By increasing time.
+        at_pts: As for `OpenVideo.track`.
+        is_run: Whether `wanted` has no hole.
+    """
+    import av.error
+
+    spans = [_one_span(stored, wanted)] if is_run else _spans(stored, wanted)
+    keep = {frame.pts for frame in wanted}
+    expected = (frame.pts for frame in wanted)
+    pts: int | None = next(expected)
+    try:
+        with video.track(at_pts=at_pts) as track:
+            for frame in _decode_spans(track, spans, keep):
+                if frame.pts not in keep:
+                    continue
+                if frame.is_corrupt or frame.pts != pts:
+                    return
+                yield frame
+                pts = next(expected, None)
+    except av.error.FFmpegError:
+        return
+
+
 def _decode_spans(track: Track, spans: Sequence[_Span], keep: set[int]) -> Iterator[Any]:
     """Yield the frames of the spans; those that nobody refers to only when their time is in `keep`."""
     decoder = track.decoder()
@@ -127,22 +176,16 @@ def _decode_spans(track: Track, spans: Sequence[_Span], keep: set[int]) -> Itera
 def decode_all(video: OpenVideo) -> Count:
     """Decode every frame without keeping any, going on after errors. One damaged frame at the very end is left out."""
     count, previous = Count(), None
-    for frame in _decode_everything(video, count):
+    for frame in decode_everything(video, count):
         if previous is not None:
-            _add(count, previous)
+            count.add(previous)
         previous = frame
     if previous is not None and not previous.is_corrupt:
-        _add(count, previous)
+        count.add(previous)
     return count
 
 
-def _add(count: Count, frame: Any) -> None:
-    count.num_whole += 1
-    count.num_damaged += bool(frame.is_corrupt)
-    count.last_pts = frame.pts
-
-
-def _decode_everything(video: OpenVideo, count: Count) -> Iterator[Any]:
+def decode_everything(video: OpenVideo, count: Count) -> Iterator[Any]:
     import av.error
 
     with video.track() as track:
@@ -174,11 +217,11 @@ def pick(
     """
     frames: list[Frames] = []
     ticks: list[int] = []
-    for index, frame in enumerate(_decode_everything(video, Count())):
+    for index, frame in enumerate(decode_everything(video, Count())):
         if index == 0 and frame.pts is not None:
             ticks.append(frame.pts)
         if index in indices:
-            frames.append(_checked_rgb(frame, frames, video))
+            frames.append(checked_rgb(frame, frames, video))
             ticks.extend([] if frame.pts is None else [frame.pts])
     shown = ticks[1:]
     if len(shown) == len(frames) and all(a < b for a, b in pairwise(shown)):
@@ -188,7 +231,7 @@ def pick(
     return Outcome(frames, indices, times, count.num_whole)
 
 
-def _checked_rgb(frame: Any, others: Collection[Frames], video: OpenVideo) -> Frames:
+def checked_rgb(frame: Any, others: Collection[Frames], video: OpenVideo) -> Frames:
     """Convert a frame, which must fit the others and, with them, in memory: headers may lie about the size."""
     rgb = to_rgb(frame, path=video.info.path)
     other = next(iter(others), rgb)

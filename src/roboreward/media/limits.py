@@ -1,5 +1,7 @@
 """What a video may cost before it is refused, and the words for refusing it."""
 
+import math
+import sys
 import time
 from pathlib import Path
 from typing import Final, Literal
@@ -15,6 +17,7 @@ RefusalReason = Literal[
     "empty",
     "too_large",
     "not_a_video",
+    "not_a_picture",
     "unsupported_codec",
     "too_many_pixels",
     "too_long",
@@ -25,6 +28,7 @@ RefusalReason = Literal[
     "undecodable",
     "size_changes",
     "odd_rotation",
+    "not_normalised",
     "too_slow",
 ]
 """Every value of `MediaRefused.reason` that this room raises.
@@ -35,6 +39,7 @@ unreadable         the operating system does not let us read it
 empty              zero bytes
 too_large          too many bytes on disk, or the chosen frames would not fit in `max_held_bytes`
 not_a_video        neither MP4/MOV nor Matroska/WebM by content, or one without a video track
+not_a_picture      neither PNG, JPEG nor WebP by content, or one with more than 8 bits a channel (depth)
 unsupported_codec  the container is fine, the codec is not one we accept
 too_many_pixels    one frame is over the limit
 too_long           the presentation time is over the limit
@@ -45,6 +50,7 @@ damaged            the decoder reports wrong data inside the part that is needed
 undecodable        the container or the codec data make no sense
 size_changes       the frames do not all have one size
 odd_rotation       the display matrix is not one of the eight right-angled ones
+not_normalised     a clip is wanted without encoding, of a video that `normalise_video` did not write
 too_slow           the deadline passed
 """
 
@@ -78,6 +84,15 @@ class MediaLimits(BaseModel):
     max_cpu_s: float = Field(default=30.0, gt=0)
     max_wall_s: float = Field(default=60.0, gt=0)
 
+    def of_shared_file(self) -> "MediaLimits":
+        """Return the same limits without those on the length of the whole file.
+
+        For a file that holds many episodes, of which one is read: LeRobot v3.0 fills files to 200 or 500 MB, which is
+        hours of video. `max_bytes` still holds for the file, and all limits hold for the slice.
+        """
+        endless = {"max_frames_walked": sys.maxsize, "max_duration_s": math.inf}
+        return self.model_copy(update=endless)
+
 
 DEFAULT_LIMITS: Final = MediaLimits()
 REQUEST_LIMITS: Final = MediaLimits(max_bytes=32 * 2**20, max_cpu_s=5.0, max_wall_s=10.0)
@@ -94,6 +109,10 @@ class Deadline:
 
     def __init__(self, path: Path, limits: MediaLimits) -> None:
         self._path, self._limits = path, limits
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew: after a frame was handed out, the time until now was also the consumer's."""
         self._wall_s, self._cpu_s = time.monotonic(), time.thread_time()
 
     def check(self) -> None:

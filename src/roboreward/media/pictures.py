@@ -1,14 +1,17 @@
-"""Still pictures: single frames as bytes, and a contact sheet of what a model was shown."""
+"""Still pictures: single frames as bytes and back, and a contact sheet of what a model was shown."""
 
 import io
 import math
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from roboreward.core import Frames, FrameSample, UsageError
+from roboreward.core import Frames, FrameSample, MediaRefused, UsageError, shorten
+from roboreward.media.limits import DEFAULT_LIMITS, MediaLimits, RefusalReason
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,6 +30,10 @@ _MIN_CELL_PX: Final = 96
 _MAX_CELL_PX: Final = 320
 _MAX_COLUMNS: Final = 8
 _MAX_CAPTION_CHARS: Final = 600
+_SMALLER: Final = "Scale it down, or raise the limit."
+_FORMATS: Final = ("PNG", "JPEG", "WEBP")
+_MODES: Final = ("RGB", "RGBA", "RGBX", "L", "LA", "P", "1", "CMYK", "YCbCr")
+"""Pillow's names for pictures of up to 8 bits a channel. Depth comes as "I;16", "I" or "F"."""
 
 
 def png_bytes(frame_HWC: Frames) -> bytes:
@@ -49,6 +56,62 @@ def _encoded(frame_HWC: Frames, **options: Any) -> bytes:
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(frame_HWC)).save(out, **options)
     return out.getvalue()
+
+
+def decode_image(data: bytes, *, where: str, limits: MediaLimits = DEFAULT_LIMITS) -> Frames:
+    """Return the picture that `data` holds as uint8 RGB (H, W, 3), as stored: no rotation tag is followed.
+
+    Transparency is dropped and grey made RGB. The size is checked before a pixel is decoded.
+
+    Args:
+        data: A PNG, JPEG or WebP picture, by content.
+        where: What it is and where it was, for messages.
+        limits: `max_bytes` and `max_pixels` hold.
+
+    Raises:
+        MediaRefused: "empty", "too_large", "not_a_picture", "too_many_pixels", "truncated" or "undecodable"; the
+            message begins with `where`.
+    """
+    if not data:
+        raise _refused("empty", where, "the picture has zero bytes")
+    if len(data) > limits.max_bytes:
+        text = f"the picture has {len(data):,} bytes; the limit is max_bytes={limits.max_bytes:,}"
+        raise _refused("too_large", where, text, advice=_SMALLER)
+    from PIL import Image, UnidentifiedImageError
+
+    too_many = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            _check_picture(picture, where, limits)
+            return np.array(picture.convert("RGB"))
+    except UnidentifiedImageError as error:
+        text = f"no PNG, JPEG or WebP picture, by its first bytes ({data[:8].hex(' ')})"
+        raise _refused("not_a_picture", where, text) from error
+    except too_many as error:
+        raise _refused("too_many_pixels", where, shorten(error), advice=_SMALLER) from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        reason: RefusalReason = "truncated" if "truncated" in str(error) else "undecodable"
+        raise _refused(
+            reason, where, f"the picture cannot be decoded ({shorten(error)})"
+        ) from error
+
+
+def _check_picture(picture: "Image", where: str, limits: MediaLimits) -> None:
+    width, height = picture.size
+    if width * height > limits.max_pixels:
+        text = (
+            f"a picture of {width}x{height} pixels; the limit is max_pixels={limits.max_pixels:,}"
+        )
+        raise _refused("too_many_pixels", where, text, advice=_SMALLER)
+    if picture.mode not in _MODES:
+        text = f"a picture of mode {picture.mode}, over 8 bits a channel; this looks like depth"
+        raise _refused("not_a_picture", where, text)
+
+
+def _refused(
+    reason: RefusalReason, where: str, text: str, *, advice: str = "Copy or write it again."
+) -> MediaRefused:
+    return MediaRefused(reason, f"{where}: {text}. {advice}")
 
 
 def contact_sheet(

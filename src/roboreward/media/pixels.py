@@ -16,6 +16,9 @@ _MATRIX_OF_ANGLE: Final[dict[int, _Matrix | None]] = {
     -180: (-1, 0, 0, -1),
     -90: (0, 1, -1, 0),
 }
+_LIMITED_OR_UNTAGGED: Final = (0, 1)
+_BT601_OR_UNTAGGED: Final = (2, 5, 6)
+"""Numbers of ITU-T H.273, table 4."""
 
 
 def to_rgb(frame: Any, *, path: Path) -> Frames:
@@ -61,3 +64,17 @@ def _upright(rgb: Frames, matrix: _Matrix, path: Path) -> Frames:
         raise refusal("odd_rotation", path, text)
     upright = rgb[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
     return np.ascontiguousarray(upright)
+
+
+def is_plain(frame: Any) -> bool:
+    """Return whether a decoded frame is stored as we store frames, so that its samples need no conversion.
+
+    8 bits, 4:2:0, limited range, BT.601 by tag or for want of one, even sides, upright.
+    """
+    is_even = frame.width % 2 == 0 and frame.height % 2 == 0
+    is_ours = frame.format.name == "yuv420p" and frame.color_range in _LIMITED_OR_UNTAGGED
+    return is_even and is_ours and frame.colorspace in _BT601_OR_UNTAGGED and _is_upright(frame)
+
+
+def _is_upright(frame: Any) -> bool:
+    return _display_matrix(frame) in (None, (1 << 16, 0, 0, 1 << 16))

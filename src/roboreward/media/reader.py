@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -14,6 +15,7 @@ from roboreward.media.containers import Layout, layout_of
 from roboreward.media.limits import DEFAULT_LIMITS, Deadline, MediaLimits, refusal
 
 _CODECS: Final = {"h264": "h264", "hevc": "h265", "vp9": "vp9", "av1": "av1", "mpeg4": "mpeg4"}
+_MAX_PACKETS_TO_CLOCK: Final = 1000
 _ACCEPTED: Final = "H.264, H.265, VP9, AV1 and MPEG-4 part 2"
 
 
@@ -81,6 +83,23 @@ def probe(path: str | os.PathLike[str], *, limits: MediaLimits = DEFAULT_LIMITS)
         return video.info
 
 
+@dataclass(frozen=True)
+class Clock:
+    """How the video track counts time.
+
+    Attributes:
+        seconds_per_tick: Its time base; 0 when it has none.
+        first_pts: Presentation time of the first frame, in ticks.
+    """
+
+    seconds_per_tick: float
+    first_pts: int
+
+    def pts_at(self, time_s: float) -> int:
+        """Return the presentation time, in ticks, of `time_s` seconds from the first frame."""
+        return self.first_pts + round(time_s / (self.seconds_per_tick or 1.0))
+
+
 @dataclass
 class OpenVideo:
     """An open file that passed the header checks.
@@ -88,6 +107,7 @@ class OpenVideo:
     Attributes:
         info: What the header says.
         layout: What the outer structure says.
+        clock: How it counts time.
         limits: In force.
         deadline: Running since the file was opened.
         source: Where its bytes come from.
@@ -95,12 +115,13 @@ class OpenVideo:
 
     info: VideoInfo
     layout: Layout
+    clock: Clock
     limits: MediaLimits
     deadline: Deadline
     source: _Source
 
     @contextmanager
-    def track(self, *, ignore_edits: bool = False) -> Iterator["Track"]:
+    def track(self, *, ignore_edits: bool = False, at_pts: int | None = None) -> Iterator["Track"]:
         """Open the video track anew, at its start.
 
         Reopening is cheaper than it sounds (0.5 ms) and, unlike seeking, gives the same packets in the same order
@@ -108,10 +129,18 @@ class OpenVideo:
 
         Args:
             ignore_edits: Give every stored packet, also those that an MP4 edit list hides.
+            at_pts: Go to a keyframe near this time first, in ticks; positions then count from there. The container's
+                index decides which keyframe it is, so the caller checks what it got.
+
+        Raises:
+            av.error.FFmpegError: The container cannot go to `at_pts`.
         """
         options = {"ignore_editlist": "1"} if ignore_edits else {}
         with _container(self.source, self.info.path, self.layout, self.limits, options) as opened:
-            yield Track(opened, _video_stream(opened, self.info.path), self)
+            stream = _video_stream(opened, self.info.path)
+            if at_pts is not None:
+                opened.seek(at_pts, stream=stream)
+            yield Track(opened, stream, self)
 
 
 @dataclass
@@ -161,7 +190,7 @@ def open_video(path: Path, limits: MediaLimits) -> Iterator[OpenVideo]:
         MediaRefused: See `RefusalReason`.
     """
     deadline = Deadline(path, limits)
-    size_bytes = _size_of_file(path, limits)
+    size_bytes = size_of_file(path, limits)
     try:
         file = path.open("rb")
     except OSError as error:
@@ -174,11 +203,17 @@ def open_video(path: Path, limits: MediaLimits) -> Iterator[OpenVideo]:
             raise refusal("truncated", path, text)
         with _container(source, path, layout, limits, {}) as container:
             info = _read_header(container, path, layout, size_bytes)
+            clock = _read_clock(container, path)
         _check_header(info, limits)
-        yield OpenVideo(info, layout, limits, deadline, source)
+        yield OpenVideo(info, layout, clock, limits, deadline, source)
 
 
-def _size_of_file(path: Path, limits: MediaLimits) -> int:
+def size_of_file(path: Path, limits: MediaLimits) -> int:
+    """Return the size in bytes of a plain file that is not empty and not over `max_bytes`.
+
+    Raises:
+        MediaRefused: "missing", "unreadable", "not_a_file", "empty" or "too_large".
+    """
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -254,6 +289,25 @@ def _read_header(container: Any, path: Path, layout: Layout, size_bytes: int) ->
         announced_frames=int(stream.frames) or None,
         size_bytes=size_bytes,
     )
+
+
+def _read_clock(container: Any, path: Path) -> Clock:
+    """Read when the first frame is shown.
+
+    Matroska says so only where frames were decoded on opening, which is forbidden here: then its first packet says.
+    """
+    import av.error
+
+    stream = _video_stream(container, path)
+    first = stream.start_time
+    try:
+        for packet in islice(container.demux(), _MAX_PACKETS_TO_CLOCK if first is None else 0):
+            if packet.stream_index == stream.index and packet.pts is not None:
+                first = packet.pts
+                break
+    except av.error.FFmpegError:
+        first = None
+    return Clock(float(stream.time_base or 0), int(first or 0))
 
 
 def _announced_duration_s(container: Any, stream: Any) -> float | None:

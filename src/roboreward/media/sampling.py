@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from roboreward.core import FramePolicy, FrameRecord, Frames, FrameSample, MediaRefused, UsageError
-from roboreward.media.decoding import Outcome, decode_all, decode_wanted, pick
+from roboreward.media.decoding import Count, Outcome, decode_all, decode_wanted, pick
 from roboreward.media.limits import DEFAULT_LIMITS, MediaLimits, refusal
 from roboreward.media.reader import OpenVideo, open_video
 from roboreward.media.timeline import TOLERATED_MISSING, Timeline, read_timeline
@@ -111,24 +111,30 @@ def _fast(video: OpenVideo, timeline: Timeline, policy: FramePolicy) -> Outcome 
 def _thorough(video: OpenVideo, timeline: Timeline, policy: FramePolicy) -> Outcome:
     """Decode everything: once to learn what is there, once to pick from it."""
     count = decode_all(video)
+    check_whole(video, timeline, count)
+    share = count.num_whole / timeline.num_shown
+    indices = _indices(video, count.num_whole, timeline.duration_s * share, policy)
+    return pick(video, indices, count, seconds_per_tick=timeline.seconds_per_tick)
+
+
+def check_whole(video: OpenVideo, timeline: Timeline, count: Count) -> None:
+    """Raise when decoding everything brought less than the packets promised; one missing last frame is tolerated."""
     num_lost = timeline.num_shown - count.num_whole
     if count.num_whole == 0:
         text = "no frame can be decoded. Copy or encode it again."
         raise refusal("undecodable" if count.num_errors else "no_frames", video.info.path, text)
     if count.is_damaged:
         num_bad = max(num_lost, count.num_damaged, count.num_errors)
-        raise _lost(video, "damaged", num_bad, timeline.num_shown)
+        raise lost(video, "damaged", num_bad, timeline.num_shown)
     is_end_lost = bool(timeline.shown) and count.last_pts != timeline.shown[-1].pts
     if is_end_lost and num_lost + timeline.num_missing > TOLERATED_MISSING:
-        raise _lost(video, "truncated", num_lost, timeline.num_shown)
-    share = count.num_whole / timeline.num_shown
-    indices = _indices(video, count.num_whole, timeline.duration_s * share, policy)
-    return pick(video, indices, count, seconds_per_tick=timeline.seconds_per_tick)
+        raise lost(video, "truncated", num_lost, timeline.num_shown)
 
 
-def _lost(
+def lost(
     video: OpenVideo, reason: Literal["damaged", "truncated"], num_lost: int, num_shown: int
 ) -> MediaRefused:
+    """Return the refusal of a video of which frames cannot be had."""
     where = "at the end cannot be decoded" if reason == "truncated" else "are damaged"
     text = (
         f"{num_lost:,} of {num_shown:,} frames {where}; only {TOLERATED_MISSING} missing last frame is tolerated. "

@@ -76,7 +76,9 @@ def read_timeline(video: OpenVideo) -> Timeline:
 
 
 @dataclass
-class _Walk:
+class Walk:
+    """What the packets said so far; `is_broken_off` when the container could not be read on."""
+
     stored: list[StoredFrame]
     shown: list[StoredFrame]
     num_shown: int
@@ -84,21 +86,21 @@ class _Walk:
     is_broken_off: bool
 
 
-def _walk(video: OpenVideo, *, ignore_edits: bool = False) -> _Walk:
+def _walk(video: OpenVideo, *, ignore_edits: bool = False) -> Walk:
     import av.error
 
     with video.track(ignore_edits=ignore_edits) as track:
-        walk = _Walk([], [], 0, float(track.stream.time_base or 0), is_broken_off=False)
+        walk = Walk([], [], 0, video.clock.seconds_per_tick, is_broken_off=False)
         try:
             for position, packet in enumerate(track.packets()):
                 check_num_frames(position + 1, video.info.path, video.limits)
-                _note(packet, position, walk)
+                note_packet(packet, position, walk)
         except av.error.FFmpegError:
             walk.is_broken_off = True
     return walk
 
 
-def _note(packet: Any, position: int, walk: _Walk) -> None:
+def note_packet(packet: Any, position: int, walk: Walk) -> None:
     """Take down one packet. A packet that the end of the file cut through is as good as missing."""
     if packet.is_corrupt:
         walk.is_broken_off = True
@@ -112,7 +114,7 @@ def _note(packet: Any, position: int, walk: _Walk) -> None:
         walk.shown.append(frame)
 
 
-def _num_missing(video: OpenVideo, walk: _Walk) -> int:
+def _num_missing(video: OpenVideo, walk: Walk) -> int:
     """Return how many announced frames are not in the file.
 
     MP4 announces a count. An edit list may legitimately hide frames, so a shortage is confirmed without it.

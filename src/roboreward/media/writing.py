@@ -1,9 +1,6 @@
 """Writes frames as an H.264 MP4 that browsers play and that is the same bytes every time."""
 
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,7 +8,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from roboreward.core import Frames, StoreError, UsageError
+from roboreward.core import Frames, UsageError
+from roboreward.media.placing import in_place_of
 
 _BT601: Final = 6
 _BT709: Final = 1
@@ -55,7 +53,9 @@ def write_video(
     """Write `frames_THWC` to `path` as an H.264 MP4, atomically: the file is complete under its name or not there.
 
     The index comes first (browsers start at once) and nothing in the file depends on the clock, the path or the
-    number of cores: the same frames and profile give the same bytes with one encoder version on one machine.
+    number of cores: the same frames and profile give the same bytes with one encoder version on one machine, in a
+    process that has decoded nothing. Known fault: after decoding, x264 may choose a little differently;
+    `normalise_video` does not have this fault.
     Colours are stored as BT.601 limited range and tagged so: readers that look at tags and readers that ignore
     them (whose default it is) agree.
 
@@ -71,7 +71,7 @@ def write_video(
     """
     target = Path(path)
     _check_frames(frames_THWC, fps, profile)
-    with _in_place_of(target) as temporary:
+    with in_place_of(target) as temporary:
         _encode(temporary, frames_THWC, fps, profile)
 
 
@@ -89,30 +89,6 @@ def _check_frames(frames_THWC: Frames, fps: float, profile: VideoProfile) -> Non
             f"yuv420p needs an even width and height, got {width}x{height}. Crop or pad the frames, "
             'or use VideoProfile(upscale=2) or VideoProfile(pixel_format="yuv444p").'
         )
-
-
-@contextmanager
-def _in_place_of(target: Path) -> Iterator[Path]:
-    """Give a new file in the same folder that takes the target's name if all goes well and vanishes if not."""
-    import av.error
-
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        try:
-            temporary.open("xb").close()
-            yield temporary
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                temporary.unlink()
-    except (OSError, av.error.FFmpegError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StoreError(
-            f"{target}: the video cannot be written ({reason}). Check that the folder exists, that you may write "
-            "there, and that the disk has room."
-        ) from error
 
 
 def _encode(path: Path, frames_THWC: Frames, fps: float, profile: VideoProfile) -> None:
