@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from roboreward.core import DataError, Example, UsageError, content_id, shorten
-from roboreward.dataset.rows import example_of, file_name_of, row_of
+from roboreward.dataset.rows import example_of, row_of
+from roboreward.sources import file_name_of
 from roboreward.store import read_jsonl, write_atomic
 
 METADATA = "metadata.jsonl"
