@@ -4,6 +4,8 @@ import click
 
 import roboreward
 from roboreward.cli.bench import bench
+from roboreward.cli.dataset import dataset
+from roboreward.cli.dataset_build import build
 from roboreward.cli.demo import demo
 from roboreward.cli.doctor import doctor
 from roboreward.cli.edge import EdgeGroup
@@ -29,5 +31,6 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (demo, score, bench, train, rl, miniature, models, doctor):
+for _command in (demo, score, bench, dataset, train, rl, miniature, models, doctor):
     main.add_command(_command)
+dataset.add_command(build)

@@ -10,31 +10,118 @@ from roboreward.dataset.layout import BadRow, ExampleSet, read_set, set_hash_of,
 from roboreward.dataset.sets import GENERATION, SIM_SETS, SimSet, open_set
 
 if TYPE_CHECKING:
+    from roboreward.dataset.build import Built, build_dataset
+    from roboreward.dataset.card import dataset_card, licences_beside, licences_of
+    from roboreward.dataset.contamination import (
+        Contamination,
+        SeenExample,
+        SeenIndex,
+        find_contamination,
+        read_index,
+        write_index,
+    )
+    from roboreward.dataset.croissant import croissant_json, missing_properties
     from roboreward.dataset.demo_files import load_demos, save_demos
     from roboreward.dataset.demos import ORIGINS, DemoTable, simulate_demos, simulated_words
+    from roboreward.dataset.exports import (
+        export_conversations,
+        export_messages,
+        export_parquet,
+    )
+    from roboreward.dataset.lint import LintReport, lint_dataset
+    from roboreward.dataset.lint_finding import CHECKS, Check, Finding
+    from roboreward.dataset.lint_levels import LintLimits
+    from roboreward.dataset.lint_shortcuts import Shortcut
+    from roboreward.dataset.recipe import DatasetRecipe, SourceRecipe, read_dataset_recipe
+    from roboreward.dataset.show import Ancestor, Portrait, portray, save_portrait
     from roboreward.dataset.simulated import build_sim_set, example_of_rollout
+    from roboreward.dataset.splits import Dataset, DatasetRow, DatasetSplit, read_dataset
+    from roboreward.dataset.stats import DatasetStats, Spread, Tally, dataset_stats
+    from roboreward.dataset.videos import VideoFacts, examine_videos, hash_videos
 
 __all__ = [
+    "Ancestor",
     "BadRow",
+    "Built",
+    "CHECKS",
+    "Check",
+    "Contamination",
+    "Dataset",
+    "DatasetRecipe",
+    "DatasetRow",
+    "DatasetSplit",
+    "DatasetStats",
     "DemoTable",
     "ExampleSet",
+    "Finding",
     "GENERATION",
+    "LintLimits",
+    "LintReport",
     "ORIGINS",
+    "Portrait",
     "SIM_SETS",
+    "SeenExample",
+    "SeenIndex",
+    "Shortcut",
     "SimSet",
+    "SourceRecipe",
+    "Spread",
+    "Tally",
+    "VideoFacts",
+    "build_dataset",
     "build_sim_set",
+    "croissant_json",
+    "dataset_card",
+    "dataset_stats",
+    "examine_videos",
     "example_of_rollout",
+    "export_conversations",
+    "export_messages",
+    "export_parquet",
+    "find_contamination",
+    "hash_videos",
+    "licences_beside",
+    "licences_of",
+    "lint_dataset",
     "load_demos",
+    "missing_properties",
     "open_set",
+    "portray",
+    "read_dataset",
+    "read_dataset_recipe",
+    "read_index",
     "read_set",
     "save_demos",
+    "save_portrait",
     "set_hash_of",
     "simulate_demos",
     "simulated_words",
+    "write_index",
     "write_set",
 ]
 
 _HOMES = {
+    "card": ("dataset_card", "licences_beside", "licences_of"),
+    "contamination": (
+        "Contamination",
+        "SeenExample",
+        "SeenIndex",
+        "find_contamination",
+        "read_index",
+        "write_index",
+    ),
+    "croissant": ("croissant_json", "missing_properties"),
+    "exports": ("export_conversations", "export_messages", "export_parquet"),
+    "lint": ("LintReport", "lint_dataset"),
+    "lint_finding": ("CHECKS", "Check", "Finding"),
+    "lint_levels": ("LintLimits",),
+    "lint_shortcuts": ("Shortcut",),
+    "show": ("Ancestor", "Portrait", "portray", "save_portrait"),
+    "splits": ("Dataset", "DatasetRow", "DatasetSplit", "read_dataset"),
+    "stats": ("DatasetStats", "Spread", "Tally", "dataset_stats"),
+    "videos": ("VideoFacts", "examine_videos", "hash_videos"),
+    "build": ("Built", "build_dataset"),
+    "recipe": ("DatasetRecipe", "SourceRecipe", "read_dataset_recipe"),
     "demo_files": ("load_demos", "save_demos"),
     "demos": ("DemoTable", "ORIGINS", "simulate_demos", "simulated_words"),
     "simulated": ("build_sim_set", "example_of_rollout"),

@@ -1,0 +1,376 @@
+"""`roboreward dataset`: what a dataset holds, what is wrong with it, and what it is for others."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import click
+
+from roboreward.cli.bench import progress
+from roboreward.cli.edge import EXIT_FINDINGS, json_option, plain, print_json
+
+_PATH = click.Path(path_type=Path)
+_no_videos = click.option(
+    "--no-videos", is_flag=True, help="Look at the metadata only; the videos need not be there."
+)
+_workers = click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Processes.",
+    metavar="N",
+)
+_folder = click.argument("folder", type=_PATH, metavar="DIR")
+
+
+@click.group()
+def dataset() -> None:
+    """Build datasets, and check, count, describe, show and export them.
+
+    DIR is a folder with a split in each subfolder (train, val, test, ...), or a single split.
+    """
+
+
+@dataset.command()
+@_folder
+@_no_videos
+@click.option(
+    "--looks", is_flag=True, help="Also compare the videos of different splits by their looks."
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 on warnings too.")
+@click.option(
+    "--min-level", type=click.IntRange(0), metavar="N", help="Rows that each level needs.  [5]"
+)
+@click.option(
+    "--min-source", type=click.IntRange(0), metavar="N", help="Rows that each source needs.  [10]"
+)
+@click.option(
+    "--max-words", type=click.IntRange(1), metavar="N", help="Longest task, in words.  [50]"
+)
+@_workers
+@json_option
+@click.pass_context
+def lint(
+    ctx: click.Context,
+    folder: Path,
+    no_videos: bool,
+    looks: bool,
+    strict: bool,
+    min_level: int | None,
+    min_source: int | None,
+    max_words: int | None,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Look for leaks and damage: labels in names, groups in two splits, copies, shortcuts in the texts, broken videos.
+
+    \b
+    Exit codes:
+      0  nothing, or warnings only
+      1  errors were found (with --strict: anything)
+      2  a usage error, or no usable row
+    """
+    from roboreward.dataset import LintLimits, lint_dataset
+    from roboreward.media import perceptual_fingerprint
+
+    given = {
+        "min_level_rows": min_level,
+        "min_source_rows": min_source,
+        "max_task_words": max_words,
+    }
+    limits = LintLimits(**{key: value for key, value in given.items() if value is not None})
+    report = lint_dataset(
+        folder,
+        has_videos=not no_videos,
+        limits=limits,
+        fingerprint=perceptual_fingerprint if looks else None,
+        num_workers=workers,
+        progress=None if as_json else partial(progress, "videos"),
+    )
+    if as_json:
+        print_json(report.as_json())
+    else:
+        click.echo(plain(report.text()))
+    ctx.exit(EXIT_FINDINGS if report.errors or (strict and report.findings) else 0)
+
+
+@dataset.command()
+@_folder
+@_no_videos
+@click.option("--html", type=_PATH, metavar="OUT.html", help="Also write a page with the plots.")
+@_workers
+@json_option
+def stats(folder: Path, no_videos: bool, html: Path | None, workers: int, as_json: bool) -> None:
+    """Count examples by split, level, source, origin, view and author; tasks, durations and groups."""
+    from roboreward.dataset import dataset_stats, lint_dataset, read_dataset
+
+    found = read_dataset(folder, allow_bad=True, has_videos=not no_videos)
+    counted = dataset_stats(
+        found,
+        has_videos=not no_videos,
+        num_workers=workers,
+        progress=None if as_json else partial(progress, "videos"),
+    )
+    if as_json:
+        print_json(counted.as_json())
+    else:
+        click.echo(plain(counted.text()))
+    if html is not None:
+        from roboreward.cli.dataset_page import write_stats_page
+
+        report = lint_dataset(found, has_videos=not no_videos, num_workers=workers)
+        options = " --no-videos" if no_videos else ""
+        command = f"roboreward dataset stats {folder} --html {html.name}{options}"
+        write_stats_page(html, stats=counted, report=report, command=command)
+        click.echo(f"Page: {plain(str(html))}", err=as_json)
+
+
+@dataset.command()
+@_folder
+@click.option("--name", help="Name for people.  [default: the folder's]")
+@click.option("--licence", metavar="ID", help="The hub's identifier, such as cc-by-4.0.")
+@click.option(
+    "--source-licence",
+    "source_licences",
+    multiple=True,
+    metavar="SOURCE=ID",
+    help="Licence of a source that states none; may be given again.",
+)
+@click.option("--summary", default="", help="A paragraph for the top, in Markdown.")
+@click.option("--url", help="Where it is published, for the Croissant file.")
+@click.option("--creator", "creators", multiple=True, help="Who made it; may be given again.")
+@click.option("--date", "date_published", metavar="YYYY-MM-DD", help="When it is published.")
+@click.option(
+    "--list-videos", is_flag=True, help="List every video's SHA-256 in the Croissant file."
+)
+@click.option("--force", is_flag=True, help="Replace a README.md that is there.")
+@_no_videos
+@_workers
+@json_option
+def card(
+    folder: Path,
+    name: str | None,
+    licence: str | None,
+    source_licences: tuple[str, ...],
+    summary: str,
+    url: str | None,
+    creators: tuple[str, ...],
+    date_published: str | None,
+    list_videos: bool,
+    force: bool,
+    no_videos: bool,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Write DIR/README.md, the card that the hub shows, and DIR/croissant.json."""
+    from roboreward.core import UsageError
+    from roboreward.dataset import (
+        croissant_json,
+        dataset_card,
+        dataset_stats,
+        hash_videos,
+        licences_beside,
+        lint_dataset,
+        missing_properties,
+        read_dataset,
+    )
+    from roboreward.store import write_atomic, write_json
+
+    found = read_dataset(folder, has_videos=not no_videos)
+    readme, croissant = found.folder / "README.md", found.folder / "croissant.json"
+    if readme.exists() and not force:
+        raise UsageError(f"{readme} is there already. Give --force to replace it.")
+    given = licences_beside(found.folder) | _pairs(source_licences)
+    text = dataset_card(
+        found,
+        stats=dataset_stats(found, has_videos=False),
+        report=lint_dataset(found, has_videos=not no_videos, num_workers=workers),
+        name=name,
+        licence=licence,
+        source_licences=given,
+        summary=summary,
+    )
+    paths = [row.example.video for row in found.rows]
+    value = croissant_json(
+        found,
+        name=name,
+        description=summary,
+        licence=licence,
+        url=url,
+        creators=creators,
+        date_published=date_published,
+        digest_of=hash_videos(paths, num_workers=workers) if list_videos else None,
+    )
+    write_atomic(readme, text)
+    write_json(croissant, value)
+    missing = missing_properties(value)
+    if as_json:
+        files = {"card": str(readme), "croissant": str(croissant)}
+        print_json({**files, "missing_properties": missing})
+        return
+    click.echo(f"Card: {plain(str(readme))}")
+    click.echo(f"Croissant: {plain(str(croissant))}")
+    if missing:
+        click.echo(f"The Croissant standard also asks for: {', '.join(missing)}.")
+
+
+@dataset.command()
+@_folder
+@click.argument("example", metavar="EXAMPLE")
+@click.option(
+    "--out", type=_PATH, metavar="OUT.png", help="Also draw it, as PNG or (by the name) JPEG."
+)
+@click.option(
+    "--frames",
+    default=8,
+    show_default=True,
+    type=click.IntRange(1, 32),
+    metavar="N",
+    help="Frames of each video in the picture.",
+)
+@json_option
+def show(folder: Path, example: str, out: Path | None, frames: int, as_json: bool) -> None:
+    """Show one example: task, label and why, validator, and what it was made from, back to the start.
+
+    EXAMPLE is an example_id, a file name, or a place such as train/metadata.jsonl:12.
+    """
+    from roboreward.dataset import portray, read_dataset, save_portrait
+
+    found = read_dataset(folder, allow_bad=True, has_videos=out is not None)
+    portrait = portray(found, example)
+    if out is not None:
+        save_portrait(out, portrait, num_frames=frames)
+    if as_json:
+        print_json(portrait.as_json() | {"picture": None if out is None else str(out)})
+        return
+    click.echo(plain(portrait.text()))
+    if out is not None:
+        click.echo(f"Picture: {plain(str(out))}")
+
+
+@dataset.command()
+@_folder
+@click.option(
+    "--format",
+    "kind",
+    required=True,
+    type=click.Choice(["conversations", "messages", "parquet"]),
+    help="The authors' training JSON; JSON lines for ms-swift and LLaMA-Factory; a table.",
+)
+@click.option("--out", required=True, type=_PATH, metavar="FILE", help="The file to write.")
+@click.option("--split", "splits", multiple=True, help="Only this split; may be given again.")
+@click.option(
+    "--video-root",
+    metavar="PATH",
+    help='Put before the videos\' paths; "" leaves them relative to DIR.  [default: DIR]',
+)
+@click.option("--prompt", "template", help="Prompt template.  [default: roboreward-v1]")
+@json_option
+def export(
+    folder: Path,
+    kind: str,
+    out: Path,
+    splits: tuple[str, ...],
+    video_root: str | None,
+    template: str | None,
+    as_json: bool,
+) -> None:
+    """Write the examples in a form that trainers read."""
+    from roboreward.core import UsageError
+    from roboreward.dataset import (
+        export_conversations,
+        export_messages,
+        export_parquet,
+        read_dataset,
+    )
+    from roboreward.judge import DEFAULT_PROMPT, prompt_order, prompt_text
+
+    found = read_dataset(folder)
+    there = [split.name for split in found.splits]
+    if unknown := set(splits) - set(there):
+        raise UsageError(f"{folder} has no split {min(unknown)!r}; there is: {', '.join(there)}.")
+    rows = [row for row in found.rows if not splits or row.split in splits]
+    root = str(found.folder.resolve()) if video_root is None else video_root
+    name = template or DEFAULT_PROMPT
+    if kind == "parquet":
+        num = export_parquet(out, rows, video_root=root)
+    else:
+        write = export_conversations if kind == "conversations" else export_messages
+        num = write(
+            out,
+            rows,
+            prompt_for=lambda task: prompt_text(task, template=name),
+            video_root=root,
+            order=prompt_order(name),
+        )
+    if as_json:
+        print_json({"out": str(out), "format": kind, "num_rows": num})
+        return
+    click.echo(f"{num:,} rows: {plain(str(out))}")
+
+
+@dataset.command()
+@_folder
+@click.option("--index", type=_PATH, metavar="FILE", help="What a model has seen, as JSON lines.")
+@click.option(
+    "--write-index",
+    type=_PATH,
+    metavar="FILE",
+    help="Write such an index of DIR in place of checking.",
+)
+@click.option("--split", "splits", multiple=True, help="Index only this split; may be given again.")
+@_no_videos
+@_workers
+@json_option
+@click.pass_context
+def contamination(
+    ctx: click.Context,
+    folder: Path,
+    index: Path | None,
+    write_index: Path | None,
+    splits: tuple[str, ...],
+    no_videos: bool,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Say which examples of DIR a model has seen, by what an index says it was trained on.
+
+    Exits with 1 when it has seen any. `--write-index` makes the index from the dataset that a model was trained on.
+    """
+    from roboreward.dataset import find_contamination, read_dataset, read_index
+    from roboreward.dataset import write_index as write
+
+    if (index is None) == (write_index is None):
+        raise click.UsageError("Give either --index or --write-index.")
+    if splits and index is not None:
+        raise click.UsageError(
+            "--split says what --write-index covers. To check one split, give its folder as DIR."
+        )
+    found = read_dataset(folder, allow_bad=True, has_videos=not no_videos)
+    if index is None:
+        target = write_index or Path()
+        num = write(target, found, splits=splits, has_videos=not no_videos, num_workers=workers)
+        if as_json:
+            print_json({"index": str(target), "num_lines": num})
+        else:
+            click.echo(f"{num:,} lines: {plain(str(target))}")
+        return
+    seen = read_index(index)
+    result = find_contamination(found, seen, has_videos=not no_videos, num_workers=workers)
+    if as_json:
+        print_json(result.as_json())
+    else:
+        click.echo(plain(result.text()))
+    ctx.exit(EXIT_FINDINGS if result.seen else 0)
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Return {source: licence} of texts such as "bridge=cc-by-4.0"."""
+    found = {}
+    for text in texts:
+        source, sign, licence = (part.strip() for part in text.partition("="))
+        if not (source and sign and licence):
+            raise click.UsageError(f"--source-licence {text!r} is not of the form SOURCE=ID.")
+        found[source] = licence
+    return found

@@ -1,0 +1,208 @@
+"""A dataset is built from sources: whole, resumable, the same bytes, and with no group in two splits."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import numpy as np
+import pytest
+
+from roboreward.core import StoreError, UnknownName, UsageError
+from roboreward.dataset import build_dataset, read_dataset_recipe, read_set
+from roboreward.media import stream_frames, write_video
+
+Build = Callable[..., Any]
+
+
+def write_rollouts(folder: Path, num: int, *, twin_of_first: bool = False) -> None:
+    """Write `num` videos of 20 frames that look different, and the sheet that lists them."""
+    folder.mkdir(parents=True)
+    rows = []
+    for i in range(num):
+        frames = np.random.default_rng(i).integers(0, 255, (20, 8, 8, 3)).astype(np.uint8)
+        write_video(folder / f"{i}.mp4", frames.repeat(8, 1).repeat(8, 2), fps=5.0)
+        outcome = ("success", "failure")[i % 3 == 2]
+        rows.append(
+            {"file": f"{i}.mp4", "task": f"lift the block {i}", "outcome": outcome, "id": f"r{i}"}
+        )
+    if twin_of_first:
+        copyfile(folder / "0.mp4", folder / f"{num - 1}.mp4")
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+RECIPE = """
+kind = "dataset"
+[splits]
+train = 0.5
+test = 0.5
+[[sources]]
+reader = "folder"
+path = "rollouts"
+options = {outcome_scores = {success = 5, failure = 1}}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    write_rollouts(tmp_path / "rollouts", 12, twin_of_first=True)
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    return tmp_path / "recipe.toml"
+
+
+def build(recipe: Path, out: Path, **settings: Any) -> Any:
+    return build_dataset(read_dataset_recipe(recipe), out, **{"num_workers": 1, **settings})
+
+
+def content_of(out: Path) -> dict[str, bytes]:
+    files = [
+        p for split in ("train", "test") for p in sorted((out / split).rglob("*")) if p.is_file()
+    ]
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+def test_every_success_comes_with_its_clips_and_every_failure_alone(
+    recipe: Path, tmp_path: Path
+) -> None:
+    built = build(recipe, tmp_path / "out")
+    examples = [e for split in built.num_rows for e in read_set(tmp_path / "out" / split).examples]
+    wholes = [e for e in examples if e.origin == "rollout"]
+    clips = [e for e in examples if e.origin == "clip"]
+    assert len(wholes) == 12
+    assert len(clips) == 4 * sum(e.label.score == 5 for e in wholes)
+    assert {e.cut_frac: e.label.score for e in clips} == {0.1: 1, 0.3: 2, 0.5: 3, 0.7: 4}
+    assert all(e.validation is None and "nobody looked" in (e.label.reason or "") for e in clips)
+    assert sum(built.num_rows.values()) == len(examples)
+
+
+def test_a_clip_is_bit_for_bit_the_beginning_of_its_parent(recipe: Path, tmp_path: Path) -> None:
+    build(recipe, tmp_path / "out")
+    found = read_set(tmp_path / "out" / "train").examples
+    by_id = {example.example_id: example for example in found}
+    clip = next(e for e in found if e.cut_frac == 0.7)
+    assert clip.parent_id is not None
+    whole = list(stream_frames(by_id[clip.parent_id].video))
+    part = list(stream_frames(clip.video))
+    assert len(part) == 14
+    assert all(np.array_equal(a, b) for a, b in zip(part, whole, strict=False))
+
+
+def test_no_group_lies_in_two_splits_and_copies_lie_together(recipe: Path, tmp_path: Path) -> None:
+    built = build(recipe, tmp_path / "out")
+    groups = {
+        split: {e.group for e in read_set(tmp_path / "out" / split).examples}
+        for split in built.num_rows
+    }
+    assert set(groups) == {"train", "test"}
+    assert not groups["train"] & groups["test"]
+    assert built.num_duplicates == 1
+    assert len(groups["train"] | groups["test"]) == 11
+
+
+def test_nothing_that_a_model_is_shown_carries_the_label(recipe: Path, tmp_path: Path) -> None:
+    build(recipe, tmp_path / "out")
+    names = [Path(name).stem for name in content_of(tmp_path / "out") if name.endswith(".mp4")]
+    assert all(len(name) == 16 and set(name) <= set("0123456789abcdef") for name in names)
+
+
+def test_an_interrupted_build_goes_on_to_the_same_bytes(recipe: Path, tmp_path: Path) -> None:
+    build(recipe, tmp_path / "whole")
+    build(recipe, tmp_path / "torn")
+    rows = tmp_path / "torn" / "work" / "rows.jsonl"
+    lines = rows.read_bytes().splitlines(keepends=True)
+    rows.write_bytes(b"".join(lines[:3]) + lines[3][:20])
+    for split in ("train", "test"):
+        (tmp_path / "torn" / split / "metadata.jsonl").unlink()
+    build(recipe, tmp_path / "torn")
+    assert content_of(tmp_path / "torn") == content_of(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_the_number_of_processes_changes_no_byte(recipe: Path, tmp_path: Path) -> None:
+    build(recipe, tmp_path / "one", num_workers=1)
+    build(recipe, tmp_path / "two", num_workers=2)
+    assert content_of(tmp_path / "two") == content_of(tmp_path / "one")
+
+
+def test_what_is_left_out_is_counted_and_listed(recipe: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "rollouts" / "metadata.jsonl"
+    rows = [json.loads(line) for line in sheet.read_text().splitlines()]
+    rows[0]["task"] = ""
+    rows[1]["outcome"] = "unknown"
+    rows[2]["file"] = "gone.mp4"
+    (tmp_path / "rollouts" / "3.mp4").write_bytes(b"no video")
+    sheet.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    built = build(recipe, tmp_path / "out")
+    listed = [json.loads(x) for x in (tmp_path / "out" / "skipped.jsonl").read_text().splitlines()]
+    assert sum(built.skipped.values()) == len(listed) == 4
+    assert {"no_task", "no_outcome", "no_file"} <= set(built.skipped)
+    assert all("metadata.jsonl:" in row["where"] for row in listed)
+    whole = [
+        e
+        for split in built.num_rows
+        for e in read_set(tmp_path / "out" / split).examples
+        if e.origin == "rollout"
+    ]
+    assert len(whole) == 12 - 4
+
+
+def test_demonstrations_count_as_successes_only_where_the_recipe_says_so(
+    recipe: Path, tmp_path: Path
+) -> None:
+    text = RECIPE.replace("options = {outcome_scores = {success = 5, failure = 1}}", "")
+    recipe.write_text(text)
+    with pytest.raises(UsageError, match="No episode could be used \\(12 no_outcome\\)"):
+        build(recipe, tmp_path / "none")
+    recipe.write_text(text + 'unlabelled = "success"\n')
+    build(recipe, tmp_path / "all")
+    found = read_set(tmp_path / "all" / "train").examples
+    assert {e.label.author for e in found if e.origin == "original"} == {"demonstration-rule-v1"}
+
+
+def test_a_folder_of_another_recipe_is_refused(recipe: Path, tmp_path: Path) -> None:
+    build(recipe, tmp_path / "out")
+    recipe.write_text(RECIPE.replace("[splits]", "seed = 1\n[splits]"))
+    with pytest.raises(StoreError, match="another recipe"):
+        build(recipe, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        (('reader = "folder"', 'reader = "foldr"'), UsageError, "sources.0.reader"),
+        (("outcome_scores", "outcome_score"), UsageError, "no option 'outcome_score'"),
+        (("train = 0.5", "train = 0.7"), UsageError, "add up to 1"),
+        (('kind = "dataset"', 'kind = "nano"'), UsageError, 'kind = "dataset"'),
+        (('path = "rollouts"', 'path = "nowhere"'), UsageError, "nowhere"),
+    ],
+)
+def test_a_wrong_recipe_says_what_is_wrong(
+    recipe: Path, tmp_path: Path, change: tuple[str, str], error: type[Exception], says: str
+) -> None:
+    recipe.write_text(RECIPE.replace(*change))
+    with pytest.raises(error, match=says):
+        build(recipe, tmp_path / "out")
+
+
+def test_an_unknown_reader_is_named_with_the_known_ones(tmp_path: Path) -> None:
+    from roboreward.sources import open_source
+
+    with pytest.raises(UnknownName, match="rlds"):
+        open_source("rlsd", tmp_path, {})
+
+
+@pytest.mark.slow
+def test_real_bridge_shards_become_a_dataset_and_their_copies_lie_together(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    folder = shared_data / "rlds" / "bridge_dataset" / "1.0.0"
+    entry = f'[[sources]]\nreader = "rlds"\npath = "{folder}"\nunlabelled = "success"\n'
+    both = entry + entry + 'options = {split = "val"}\n'
+    (tmp_path / "recipe.toml").write_text(f'kind = "dataset"\n{both}')
+    built = build(tmp_path / "recipe.toml", tmp_path / "out")
+    assert built.num_duplicates == 25
+    groups = [
+        {e.group for e in read_set(tmp_path / "out" / split).examples} for split in built.num_rows
+    ]
+    assert not set.intersection(*groups)
