@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from roboreward.cli import main
 from roboreward.cli.dataset import dataset
-from roboreward.cli.edge import EdgeGroup
 from roboreward.dataset import build_sim_set
 
-main = EdgeGroup("roboreward", commands={"dataset": dataset})
 MakeSet = Callable[..., Path]
 
 
@@ -80,6 +79,7 @@ def test_stats_are_printed_and_the_page_needs_nothing_else(simulated: Path, tmp_
     assert "few-of-level" in text
     assert 'src="http' not in text
     assert str(tmp_path) not in text
+    assert str(simulated.parent) not in text
 
 
 def test_stats_as_json_hold_the_tables(simulated: Path) -> None:

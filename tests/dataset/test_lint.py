@@ -482,6 +482,21 @@ def test_levels_and_sources_under_the_minimum_are_told_with_count_and_share(
     assert not codes(lint(folder, limits=limits)) & {"few-of-level", "few-of-source"}
 
 
+def test_one_video_in_two_groups_of_a_split_is_an_error(
+    clean_dataset: Path, tmp_path: Path
+) -> None:
+    source = next((clean_dataset / "train").glob("*/*.mp4"))
+    (tmp_path / "lab").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "lab" / f"{name}.mp4").write_bytes(source.read_bytes())
+    lines = [json.dumps(row("a")), json.dumps(row("b", "drop the cup", 1))]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+    report = lint_dataset(tmp_path)
+    found = only(report, "same-video-two-groups")
+    assert "'lab/a.mp4' and 'lab/b.mp4'" in found.message
+    assert "same-video-two-names" not in codes(report)
+
+
 # Videos
 
 
@@ -553,7 +568,9 @@ def test_real_fingerprints_find_a_copy_that_was_encoded_again(
 # The report
 
 
-def test_every_kind_of_finding_says_what_to_do() -> None:
+def test_every_kind_of_finding_has_a_test_and_says_what_to_do() -> None:
+    tests = Path(__file__).read_text()
+    assert [code for code in CHECKS if f'"{code}"' not in tests] == []
     for code, check in CHECKS.items():
         assert code == code.lower()
         assert check.means

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from roboreward.cli.bench import progress
 from roboreward.cli.edge import EXIT_FINDINGS, json_option, plain, print_json
+
+if TYPE_CHECKING:
+    from roboreward.dataset import Dataset
 
 _PATH = click.Path(path_type=Path)
 _no_videos = click.option(
@@ -103,15 +107,16 @@ def lint(
 @json_option
 def stats(folder: Path, no_videos: bool, html: Path | None, workers: int, as_json: bool) -> None:
     """Count examples by split, level, source, origin, view and author; tasks, durations and groups."""
-    from roboreward.dataset import dataset_stats, lint_dataset, read_dataset
+    from roboreward.dataset import dataset_stats, examine_videos, lint_dataset, read_dataset
 
-    found = read_dataset(folder, allow_bad=True, has_videos=not no_videos)
-    counted = dataset_stats(
-        found,
-        has_videos=not no_videos,
+    has_videos = not no_videos
+    found = read_dataset(folder, allow_bad=True, has_videos=has_videos)
+    facts = examine_videos(
+        [row.example.video for row in found.rows] if has_videos else [],
         num_workers=workers,
         progress=None if as_json else partial(progress, "videos"),
     )
+    counted = dataset_stats(found, has_videos=has_videos, facts=facts)
     if as_json:
         print_json(counted.as_json())
     else:
@@ -119,9 +124,9 @@ def stats(folder: Path, no_videos: bool, html: Path | None, workers: int, as_jso
     if html is not None:
         from roboreward.cli.dataset_page import write_stats_page
 
-        report = lint_dataset(found, has_videos=not no_videos, num_workers=workers)
+        report = lint_dataset(found, has_videos=has_videos, facts=facts)
         options = " --no-videos" if no_videos else ""
-        command = f"roboreward dataset stats {folder} --html {html.name}{options}"
+        command = f"roboreward dataset stats {found.name} --html {html.name}{options}"
         write_stats_page(html, stats=counted, report=report, command=command)
         click.echo(f"Page: {plain(str(html))}", err=as_json)
 
@@ -165,31 +170,24 @@ def card(
 ) -> None:
     """Write DIR/README.md, the card that the hub shows, and DIR/croissant.json."""
     from roboreward.core import UsageError
-    from roboreward.dataset import (
-        croissant_json,
-        dataset_card,
-        dataset_stats,
-        hash_videos,
-        licences_beside,
-        lint_dataset,
-        missing_properties,
-        read_dataset,
-    )
+    from roboreward.dataset import croissant_json, hash_videos, missing_properties, read_dataset
     from roboreward.store import write_atomic, write_json
 
     found = read_dataset(folder, has_videos=not no_videos)
     readme, croissant = found.folder / "README.md", found.folder / "croissant.json"
     if readme.exists() and not force:
         raise UsageError(f"{readme} is there already. Give --force to replace it.")
-    given = licences_beside(found.folder) | _pairs(source_licences)
-    text = dataset_card(
-        found,
-        stats=dataset_stats(found, has_videos=False),
-        report=lint_dataset(found, has_videos=not no_videos, num_workers=workers),
-        name=name,
-        licence=licence,
-        source_licences=given,
-        summary=summary,
+    write_atomic(
+        readme,
+        _card_text(
+            found,
+            licence=licence,
+            source_licences=_pairs(source_licences),
+            name=name,
+            summary=summary,
+            has_videos=not no_videos,
+            num_workers=workers,
+        ),
     )
     paths = [row.example.video for row in found.rows]
     value = croissant_json(
@@ -202,7 +200,6 @@ def card(
         date_published=date_published,
         digest_of=hash_videos(paths, num_workers=workers) if list_videos else None,
     )
-    write_atomic(readme, text)
     write_json(croissant, value)
     missing = missing_properties(value)
     if as_json:
@@ -213,6 +210,30 @@ def card(
     click.echo(f"Croissant: {plain(str(croissant))}")
     if missing:
         click.echo(f"The Croissant standard also asks for: {', '.join(missing)}.")
+
+
+def _card_text(
+    found: "Dataset",
+    *,
+    licence: str | None,
+    source_licences: dict[str, str],
+    name: str | None,
+    summary: str,
+    has_videos: bool,
+    num_workers: int,
+) -> str:
+    """Return the card of a dataset, with what the linter finds and what a build noted of its sources."""
+    from roboreward.dataset import dataset_card, dataset_stats, licences_beside, lint_dataset
+
+    return dataset_card(
+        found,
+        stats=dataset_stats(found, has_videos=False),
+        report=lint_dataset(found, has_videos=has_videos, num_workers=num_workers),
+        name=name,
+        licence=licence,
+        source_licences=licences_beside(found.folder) | source_licences,
+        summary=summary,
+    )
 
 
 @dataset.command()

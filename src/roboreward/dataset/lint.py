@@ -6,7 +6,7 @@ goes with the score), which is why each has a check.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -27,7 +27,7 @@ from roboreward.dataset.lint_shortcuts import (
 from roboreward.dataset.lint_tasks import row_findings, task_findings
 from roboreward.dataset.lint_videos import video_findings
 from roboreward.dataset.splits import Dataset, read_dataset
-from roboreward.dataset.videos import Progress, digests, examine_videos
+from roboreward.dataset.videos import Progress, VideoFacts, digests, examine_videos
 
 _DEFAULT_LIMITS: Final = LintLimits()
 
@@ -110,6 +110,7 @@ def lint_dataset(
     has_videos: bool = True,
     limits: LintLimits = _DEFAULT_LIMITS,
     fingerprint: FingerprintOf | None = None,
+    facts: Mapping[Path, VideoFacts] | None = None,
     num_workers: int = 1,
     progress: Progress | None = None,
 ) -> LintReport:
@@ -121,6 +122,7 @@ def lint_dataset(
         limits: What counts as too few or too long.
         fingerprint: Also compare the videos of different splits by their looks, with this function, such as
             `media.perceptual_fingerprint`.
+        facts: What `examine_videos` found, where that is known already.
         num_workers: Processes that open videos.
         progress: Called with (videos done, videos in all).
 
@@ -133,23 +135,15 @@ def lint_dataset(
         if isinstance(folder, Dataset)
         else read_dataset(folder, allow_bad=True, has_videos=has_videos)
     )
-    paths = [row.example.video for row in dataset.rows] if has_videos else []
-    facts = examine_videos(paths, num_workers=num_workers, progress=progress)
+    if facts is None or not has_videos:
+        paths = [row.example.video for row in dataset.rows] if has_videos else []
+        facts = examine_videos(paths, num_workers=num_workers, progress=progress)
     durations = {
         path: fact.duration_s for path, fact in facts.items() if fact.duration_s is not None
     }
     shortcuts = measure_shortcuts(dataset, durations)
-    found = [
-        *row_findings(dataset),
-        *name_findings(dataset),
-        *task_findings(dataset, max_task_words=limits.max_task_words),
-        *group_findings(dataset),
-        *content_findings(dataset, digests(facts)),
-        *shortcut_findings(shortcuts),
-        *level_findings(dataset, limits),
-        *origin_findings(dataset),
-        *(video_findings(dataset, facts) if has_videos else ()),
-    ]
+    found = [*_findings(dataset, facts, limits), *shortcut_findings(shortcuts)]
+    has_fingerprints = has_videos and fingerprint is not None
     if has_videos and fingerprint is not None:
         found += near_findings(
             dataset,
@@ -158,14 +152,24 @@ def lint_dataset(
             num_workers=num_workers,
             progress=progress,
         )
+    num_rows = {split.name: len(split.rows) for split in dataset.splits}
     return LintReport(
-        dataset=dataset.name,
-        num_rows={split.name: len(split.rows) for split in dataset.splits},
-        has_videos=has_videos,
-        has_fingerprints=has_videos and fingerprint is not None,
-        findings=in_order(found),
-        shortcuts=shortcuts,
+        dataset.name, num_rows, has_videos, has_fingerprints, in_order(found), shortcuts
     )
+
+
+def _findings(
+    dataset: Dataset, facts: Mapping[Path, VideoFacts], limits: LintLimits
+) -> Iterator[Finding]:
+    yield from row_findings(dataset)
+    yield from name_findings(dataset)
+    yield from task_findings(dataset, max_task_words=limits.max_task_words)
+    yield from group_findings(dataset)
+    yield from content_findings(dataset, digests(facts))
+    yield from level_findings(dataset, limits)
+    yield from origin_findings(dataset)
+    if facts:
+        yield from video_findings(dataset, facts)
 
 
 def _paragraph(found: Finding) -> Iterator[str]:

@@ -110,6 +110,7 @@ def dataset_stats(
     folder: Path | Dataset,
     *,
     has_videos: bool = True,
+    facts: Mapping[Path, VideoFacts] | None = None,
     num_workers: int = 1,
     progress: Progress | None = None,
 ) -> DatasetStats:
@@ -118,6 +119,7 @@ def dataset_stats(
     Args:
         folder: What `read_dataset` takes, or what it returned.
         has_videos: Whether to open the video files, for durations and sizes.
+        facts: What `examine_videos` found, where that is known already.
         num_workers: Processes that open videos.
         progress: Called with (videos done, videos in all).
 
@@ -133,8 +135,9 @@ def dataset_stats(
     rows = dataset.rows
     examples = [row.example for row in rows]
     splits = tuple(split.name for split in dataset.splits)
-    paths = [e.video for e in examples] if has_videos else []
-    facts = examine_videos(paths, num_workers=num_workers, progress=progress)
+    if facts is None or not has_videos:
+        paths = [e.video for e in examples] if has_videos else []
+        facts = examine_videos(paths, num_workers=num_workers, progress=progress)
     lengths = [(len(e.task.split()), e.label.score) for e in examples]
     return DatasetStats(
         dataset=dataset.name,
