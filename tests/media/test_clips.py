@@ -24,7 +24,7 @@ from roboreward.media import (
 CHANCE = 0.5
 
 
-def attempt(num: int, *, seed: int, width: int = 64, height: int = 48) -> Iterator[np.ndarray]:
+def attempt(num: int, *, seed: int, width: int = 48, height: int = 32) -> Iterator[np.ndarray]:
     """Draw a made-up attempt: a soft background, a block on a path of its own, noise of its own strength."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(50, 200, (-(-height // 16), -(-width // 16), 3))
@@ -182,19 +182,20 @@ def features_of(path: Path) -> np.ndarray:
 
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        packets = [packet for packet in container.demux(stream) if packet.size]
+        stream.thread_type = "NONE"
+        packets = list(container.demux(stream))
+        last = [frame for packet in packets for frame in packet.decode()][-1]
+        packets = [packet for packet in packets if packet.size]
         sizes = np.log([packet.size for packet in packets])
         rate, extra = float(stream.average_rate), len(stream.codec_context.extradata)
         facts = [rate, extra, len(stream.metadata), float(stream.duration), len(packets) % 30]
-    with av.open(str(path)) as container:
-        *_, last = container.decode(video=0)
     luma = last.to_ndarray()[: last.height].astype(float)
     blocks = luma.reshape(last.height // 8, 8, last.width // 8, 8).swapaxes(1, 2)
     energies = np.log1p(((COSINES @ blocks @ COSINES.T) ** 2).mean(axis=(0, 1))).ravel()
     steps = np.abs(np.diff(luma, axis=1)).mean(axis=0)
     at_edges = np.log1p([steps[7::8].mean(), np.delete(steps, np.s_[7::8]).mean()])
+    # Bits beside energies: a cruder quantiser shows as fewer bits for the same picture.
     of_sizes = [sizes[-1], sizes[0], sizes[1:].mean(), sizes[-1] - sizes[1:].mean()]
-    # Bits for what is in the picture: a cruder quantiser shows as fewer bits at the same energies.
     return np.concatenate([energies, at_edges, of_sizes, sizes[-3:] - sizes[1:].mean(), facts])
 
 
@@ -244,10 +245,10 @@ def looked_ahead(frames: list[np.ndarray], target: Path) -> None:
 def population(
     folder: Path, num: int, make: Callable[[int, int, Path], None], *, offset: int
 ) -> np.ndarray:
-    """Return the features of `num` videos, each of 6 to 12 frames, from attempts of their own."""
+    """Return the features of `num` videos, each of 5 to 9 frames, from attempts of their own."""
     rows = []
     for seed in range(offset, offset + num):
-        length = 6 + seed % 7
+        length = 5 + seed % 5
         make(seed, length, folder / "v.mp4")
         rows.append(features_of(folder / "v.mp4"))
     return np.stack(rows)
@@ -259,27 +260,28 @@ def _original(seed: int, length: int, path: Path) -> None:
 
 def _clip(seed: int, length: int, path: Path) -> None:
     whole = path.with_name("whole.mp4")
-    normalise_video(attempt(length + 4, seed=seed), whole, fps=10)
+    normalise_video(attempt(length + 3, seed=seed), whole, fps=10)
     cut_prefix(whole, path, num_frames=length)
 
 
 def _clip_reencoded(seed: int, length: int, path: Path) -> None:
     whole = path.with_name("whole.mp4")
-    normalise_video(attempt(length + 4, seed=seed), whole, fps=10)
-    reencoded(whole, path, num=length, crf=18)
+    normalise_video(attempt(length + 3, seed=seed), whole, fps=10)
+    reencoded(whole, path, num=length, crf=20)
 
 
 @pytest.mark.slow
 def test_a_probe_cannot_tell_clips_from_originals_but_finds_clips_that_were_encoded_again(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """4,000 videos: chance has a standard error of 0.8 points. None shares its attempt with another."""
-    num = 2000
+    """5,000 videos: chance has a standard error of 0.7 points. None shares its attempt with another."""
+    monkeypatch.setattr("os.fsync", lambda _: None)  # half the time of files this small
+    num = 2500
     originals = population(tmp_path, num, _original, offset=0)
     clips = population(tmp_path, num, _clip, offset=100_000)
-    again = population(tmp_path, num // 4, _clip_reencoded, offset=200_000)
+    again = population(tmp_path, num // 5, _clip_reencoded, offset=200_000)
     assert accuracy(clips, originals) <= CHANCE + 0.02
-    assert accuracy(again, originals[: num // 4]) >= 0.9
+    assert accuracy(again, originals[: num // 5]) >= 0.9
 
 
 def test_an_encoder_that_looks_ahead_leaves_a_trace_at_the_end_and_ours_does_not(
