@@ -1,17 +1,12 @@
 """Recipes of datasets, as TOML: which sources, and what is made of them."""
 
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from roboreward.core import UsageError, content_id, identity_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from roboreward.core import content_id, identity_of
+from roboreward.store import read_recipe_file
 
 IDENTITY: dict[str, Any] = {"role": "identity"}
 Reader = Literal["rlds", "lerobot", "roboarena", "roboreward", "folder", "hdf5"]
@@ -76,20 +71,7 @@ def read_dataset_recipe(path: Path) -> DatasetRecipe:
     Raises:
         UsageError: The file is missing, is not TOML, or has a field that is missing, unknown or out of range.
     """
-    try:
-        values = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise UsageError(f"Cannot read the recipe {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is not TOML: {error}") from error
-    kind = values.pop("kind", None)
-    if kind != "dataset":
-        raise UsageError(f'{path}: kind = {kind!r}; a recipe of a dataset has kind = "dataset".')
-    try:
-        found = DatasetRecipe.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"{path}: {problems}") from error
+    found = read_recipe_file(path, DatasetRecipe, kind="dataset")
     here = path.resolve().parent
     sources = tuple(s.model_copy(update={"path": here / s.path}) for s in found.sources)
     return found.model_copy(update={"sources": sources})

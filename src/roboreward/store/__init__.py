@@ -5,6 +5,7 @@ from roboreward.store.engine import run_in_order
 from roboreward.store.environment import commit_of, environment
 from roboreward.store.jsonl import MAX_LINE_BYTES, JsonlWriter, read_jsonl
 from roboreward.store.lock import lock_folder
+from roboreward.store.recipe import read_recipe_file
 
 __all__ = [
     "JsonlWriter",
@@ -13,6 +14,7 @@ __all__ = [
     "environment",
     "lock_folder",
     "read_jsonl",
+    "read_recipe_file",
     "run_in_order",
     "sha256_file",
     "write_atomic",

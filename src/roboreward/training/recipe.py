@@ -1,17 +1,12 @@
 """Recipes: complete configurations of training runs, as TOML."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from roboreward.core import UsageError, content_id, identity_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from roboreward.core import content_id, identity_of
+from roboreward.store import read_recipe_file
 
 IDENTITY: dict[str, Any] = {"role": "identity"}
 TRANSPORT: dict[str, Any] = {"role": "transport"}
@@ -115,17 +110,4 @@ def read_recipe(path: Path) -> NanoRecipe:
     Raises:
         UsageError: The file is missing, is not TOML, or has a field that is missing, unknown or out of range.
     """
-    try:
-        values = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise UsageError(f"Cannot read the recipe {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is not TOML: {error}") from error
-    kind = values.pop("kind", None)
-    if kind != "nano":
-        raise UsageError(f'{path}: kind = {kind!r}. This version trains kind = "nano" only.')
-    try:
-        return NanoRecipe.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"{path}: {problems}") from error
+    return read_recipe_file(path, NanoRecipe, kind="nano")
