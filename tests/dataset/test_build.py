@@ -183,6 +183,7 @@ def test_a_wrong_recipe_says_what_is_wrong(
     recipe.write_text(RECIPE.replace(*change))
     with pytest.raises(error, match=says):
         build(recipe, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_reader_is_named_with_the_known_ones(tmp_path: Path) -> None:

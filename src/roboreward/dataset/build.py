@@ -87,9 +87,10 @@ def build_dataset(
         StoreError: The folder holds another recipe's build, or cannot be written to.
     """
     say: Progress = progress or (lambda name, num_done, num: None)
+    # First, so that a recipe that names nothing leaves no folder which then belongs to it.
+    sources = [open_source(s.reader, s.path, s.options) for s in recipe.sources]
     with lock_folder(out):
         _claim(out, recipe)
-        sources = [open_source(s.reader, s.path, s.options) for s in recipe.sources]
         skips: list[Skip] = []
         _make_videos(recipe, sources, out, skips.append, num_workers=num_workers, say=say)
         rows = [row for _, row in read_jsonl(out / "work" / "rows.jsonl")]
