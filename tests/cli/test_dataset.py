@@ -173,6 +173,27 @@ def test_only_the_wanted_split_is_exported(simulated: Path, tmp_path: Path) -> N
     assert "there is: test" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("lerobot",), "needs --lerobot FOLDER"),
+        (("episode-labels",), "needs --lerobot FOLDER"),
+        (("messages", "--lerobot", "."), "takes no --lerobot"),
+        (("parquet", "--allow-other-tasks"), "takes no --allow-other-tasks"),
+        (("messages", "--column", "x"), "takes no --column"),
+        (("lerobot", "--lerobot", ".", "--video-root", "x"), "takes no --video-root"),
+        (("episode-labels", "--lerobot", ".", "--column", "x"), "takes no --column"),
+    ],
+)
+def test_an_export_refuses_options_of_another_format(
+    simulated: Path, tmp_path: Path, options: tuple[str, ...], says: str
+) -> None:
+    result = run("export", simulated, "--out", tmp_path / "out", "--format", *options)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_was_trained_on_is_found_again(
     make_set: MakeSet, simulated: Path, tmp_path: Path
 ) -> None:

@@ -196,6 +196,17 @@ def published_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The hub's library, offline, with its cache in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
+        library = pytest.importorskip("datasets", reason="the extra hub-tests is not installed")
+        library.disable_progress_bars()
+        yield library
+
+
 @pytest.fixture
 def dataset_of(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes splits of rows, without videos."""

@@ -1,6 +1,10 @@
 """A dataset is built from sources: whole, resumable, the same bytes, and with no group in two splits."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copyfile
@@ -10,7 +14,7 @@ import numpy as np
 import pytest
 
 from roboreward.core import StoreError, UnknownName, UsageError
-from roboreward.dataset import build_dataset, read_dataset_recipe, read_set
+from roboreward.dataset import build_dataset, plan_dataset, read_dataset_recipe, read_set
 from roboreward.media import stream_frames, write_video
 
 Build = Callable[..., Any]
@@ -109,7 +113,7 @@ def test_nothing_that_a_model_is_shown_carries_the_label(recipe: Path, tmp_path:
 def test_an_interrupted_build_goes_on_to_the_same_bytes(recipe: Path, tmp_path: Path) -> None:
     build(recipe, tmp_path / "whole")
     build(recipe, tmp_path / "torn")
-    rows = tmp_path / "torn" / "work" / "rows.jsonl"
+    rows = tmp_path / "torn" / ".build" / "rows.jsonl"
     lines = rows.read_bytes().splitlines(keepends=True)
     rows.write_bytes(b"".join(lines[:3]) + lines[3][:20])
     for split in ("train", "test"):
@@ -123,6 +127,61 @@ def test_the_number_of_processes_changes_no_byte(recipe: Path, tmp_path: Path) -
     build(recipe, tmp_path / "one", num_workers=1)
     build(recipe, tmp_path / "two", num_workers=2)
     assert content_of(tmp_path / "two") == content_of(tmp_path / "one")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from roboreward.dataset import build_dataset, read_dataset_recipe
+from roboreward.store import JsonlWriter
+append, num = JsonlWriter.append, [0]
+def dying(self, record):
+    num[0] += 1
+    if num[0] == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    append(self, record)
+JsonlWriter.append = dying
+if __name__ == "__main__":
+    build_dataset(read_dataset_recipe(Path(sys.argv[1])), Path(sys.argv[2]), num_workers=1)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is a POSIX signal")
+@pytest.mark.parametrize("place", [4, 20])
+def test_a_build_killed_at_any_place_goes_on_to_the_same_bytes(
+    recipe: Path, tmp_path: Path, place: int
+) -> None:
+    build(recipe, tmp_path / "whole")
+    asked = [sys.executable, "-c", KILLED, str(recipe), str(tmp_path / "killed"), str(place)]
+    assert subprocess.run(asked).returncode == -signal.SIGKILL
+    made = {p: p.stat().st_mtime_ns for p in (tmp_path / "killed").rglob(".build/videos/*/*.mp4")}
+    lines = (tmp_path / "killed" / ".build" / "rows.jsonl").read_bytes().splitlines()
+    assert len(lines) == min(place - 1, 12)
+    build(recipe, tmp_path / "killed")
+    assert content_of(tmp_path / "killed") == content_of(tmp_path / "whole")
+    finished = {json.loads(line)["key"] for line in lines}
+    kept = [p for p, time in made.items() if p.stem in finished and p.stat().st_mtime_ns == time]
+    assert len(kept) == len(finished)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX")
+def test_a_disk_that_is_full_is_named_and_leaves_nothing_torn(recipe: Path, tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)); "
+        "from roboreward.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    out = tmp_path / "out"
+    asked = ["dataset", "build", str(recipe), "--out", str(out), "--workers", "1"]
+    done = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "not be written" in done.stderr
+    assert ".mp4" in done.stderr
+    assert not list(out.rglob("metadata.jsonl"))
+    build(recipe, out)
+    build(recipe, tmp_path / "whole")
+    assert content_of(out) == content_of(tmp_path / "whole")
 
 
 def test_what_is_left_out_is_counted_and_listed(recipe: Path, tmp_path: Path) -> None:
@@ -184,6 +243,107 @@ def test_a_wrong_recipe_says_what_is_wrong(
     with pytest.raises(error, match=says):
         build(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_recoded_copy_in_another_split_is_left_out_of_training(tmp_path: Path) -> None:
+    folder = tmp_path / "rollouts"
+    folder.mkdir()
+    rows = []
+    for i in range(24):
+        frames = np.random.default_rng(i // 2).integers(0, 255, (8, 4, 4, 3)).astype(np.uint8)
+        brighter = np.clip(frames.astype(int) + 8 * (i % 2), 0, 255).astype(np.uint8)
+        write_video(folder / f"{i}.mp4", brighter.repeat(16, 1).repeat(16, 2), fps=5.0)
+        rows.append({"file": f"{i}.mp4", "task": f"do {i}", "outcome": "failure", "id": f"r{i}"})
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE)
+    built = build(recipe, tmp_path / "looks")
+    num = built.skipped["looks_like_test"]
+    assert 2 <= num <= 12
+    assert sum(built.num_rows.values()) == 24 - num
+    listed = (tmp_path / "looks" / "skipped.jsonl").read_text().splitlines()
+    assert len(listed) == num
+    kept = {e.example_id for e in read_set(tmp_path / "looks" / "test").examples}
+    assert all(json.loads(x)["message"].split("example ")[1][:16] in kept for x in listed)
+    recipe.write_text('duplicates = "frames"\n' + RECIPE)
+    assert build(recipe, tmp_path / "frames").skipped == {}
+
+
+def test_two_episodes_of_one_id_are_not_mixed_up(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE + RECIPE[RECIPE.index("[[sources]]") :])
+    built = build(recipe, tmp_path / "out")
+    assert built.skipped == {"duplicate_id": 12}
+    assert built.num_episodes == 12
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "x" * 200])
+def test_a_source_whose_name_is_no_folder_stays_out(
+    recipe: Path, tmp_path: Path, name: str
+) -> None:
+    recipe.write_text(RECIPE.replace("{outcome", f"{{name = {json.dumps(name)}, outcome"))
+    with pytest.raises(UsageError, match=r"12 bad_source|name"):
+        build(recipe, tmp_path / "out")
+    assert not (tmp_path / "up").exists()
+
+
+def test_a_camera_that_was_off_is_no_demonstration(recipe: Path, tmp_path: Path) -> None:
+    black = np.random.default_rng(0).integers(0, 3, (20, 64, 64, 3)).astype(np.uint8)
+    write_video(tmp_path / "rollouts" / "4.mp4", black, fps=5.0)
+    assert build(recipe, tmp_path / "out").skipped == {"blank": 1}
+
+
+def test_an_origin_that_there_is_not_stays_out(recipe: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "rollouts" / "metadata.jsonl"
+    rows = [json.loads(line) for line in sheet.read_text().splitlines()]
+    rows[0]["origin"] = "invented"
+    sheet.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert build(recipe, tmp_path / "out").skipped == {"bad_origin": 1}
+
+
+BALANCE = '[balance]\nlevel = "even"\nsplits = ["train"]\n'
+
+
+def test_a_balanced_split_has_the_shares_of_its_target_and_the_others_all_rows(
+    recipe: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(RECIPE + BALANCE)
+    built = build(recipe, tmp_path / "out")
+    train = [e.label.score for e in read_set(tmp_path / "out" / "train").examples]
+    assert {train.count(score) for score in range(1, 6)} == {len(train) // 5}
+    assert built.num_rows["test"] == sum(built.available["test"].values())
+    assert built.num_rows["train"] < sum(built.available["train"].values())
+    told = json.loads((tmp_path / "out" / "build.json").read_text())["rows"]
+    assert sum(row["kept"] for row in told) == sum(built.num_rows.values())
+
+
+def test_a_plan_says_what_the_build_gives_and_writes_nothing(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE + BALANCE)
+    planned = plan_dataset(read_dataset_recipe(recipe))
+    assert {path.name for path in tmp_path.iterdir()} == {"rollouts", "recipe.toml"}
+    built = build(recipe, tmp_path / "out")
+    assert planned.skipped == built.skipped
+    assert planned.num_episodes == built.num_episodes
+    # A copy is found by its frames, which a plan does not look at: its group may lie elsewhere.
+    (tmp_path / "rollouts" / "11.mp4").unlink()
+    planned, built = plan_dataset(read_dataset_recipe(recipe)), build(recipe, tmp_path / "two")
+    assert planned.kept == built.kept
+    assert planned.available == built.available
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_two_workers_of_ray_give_the_same_bytes(recipe: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    build(recipe, tmp_path / "local")
+    code = (
+        "import sys; from pathlib import Path; from roboreward.dataset import *; "
+        "recipe, out = map(Path, sys.argv[1:]); "
+        "print(build_dataset(read_dataset_recipe(recipe), out, engine='ray', num_workers=2).num_rows)"
+    )
+    asked = [sys.executable, "-c", code, str(recipe), str(tmp_path / "ray")]
+    done = subprocess.run(asked, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert content_of(tmp_path / "ray") == content_of(tmp_path / "local")
 
 
 def test_an_unknown_reader_is_named_with_the_known_ones(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ def front_matter(card: str) -> dict[str, Any]:
     return value
 
 
+def size_of(folder: Path, split: str) -> int:
+    return (folder / split / "metadata.jsonl").stat().st_size
+
+
 def test_the_front_matter_says_what_the_hub_wants_to_know(clean_dataset: Path) -> None:
     found = front_matter(card_of(clean_dataset, licence="cc-by-4.0", name="Clean: a set"))
     assert found["license"] == "cc-by-4.0"
@@ -46,8 +50,8 @@ def test_the_front_matter_says_what_the_hub_wants_to_know(clean_dataset: Path) -
         {"split": "test", "path": "test/**"},
     ]
     assert found["dataset_info"]["splits"] == [
-        {"name": "train", "num_examples": 60},
-        {"name": "test", "num_examples": 40},
+        {"name": name, "num_bytes": size_of(clean_dataset, name), "num_examples": num}
+        for name, num in (("train", 60), ("test", 40))
     ]
 
 

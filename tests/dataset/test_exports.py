@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -128,12 +127,3 @@ def test_the_same_rows_give_the_same_bytes(rows: tuple[DatasetRow, ...], tmp_pat
         export_parquet(tmp_path / f"{name}.parquet", rows)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
-
-
-def test_the_hubs_loader_reads_the_folder(clean_dataset: Path, tmp_path: Path) -> None:
-    datasets: Any = pytest.importorskip("datasets")
-    found = datasets.load_dataset(
-        "videofolder", data_dir=str(clean_dataset), cache_dir=str(tmp_path)
-    )
-    assert {name: len(split) for name, split in found.items()} == {"train": 60, "test": 40}
-    assert {"video", "task", "reward", "group"} <= set(found["train"].features)

@@ -99,6 +99,10 @@ def test_an_id_made_up_for_a_row_does_not_carry_the_label(tmp_path: Path) -> Non
         ({**GOOD, "file_name": "a\\b.mp4"}, "leads out of"),
         ({**GOOD, "origin": "guess"}, "'origin'"),
         ({**GOOD, "cut_frac": 2}, "'cut_frac'"),
+        ({**GOOD, "cut_frac": True}, "'cut_frac'"),
+        ({**GOOD, "validator": "accepted"}, "'validator' is no object"),
+        ({**GOOD, "provenance": "[1]"}, "'provenance' is no object"),
+        ({**GOOD, "provenance": '{"operation": "clip", "seed": NaN}'}, "'provenance' is no object"),
         (GOOD, "occurs twice"),
     ],
 )
@@ -193,6 +197,26 @@ def test_what_is_written_is_read_back_the_same(tmp_path: Path) -> None:
         "example_id",
         "episode_id",
     ]
+
+
+def test_objects_may_stand_as_such_or_as_json_text_and_nothing_has_three_forms(
+    tmp_path: Path,
+) -> None:
+    example = full_example(tmp_path)
+    row = json.loads(write_set(tmp_path, [example]).read_text())
+    assert isinstance(row["validator"], str)
+    assert isinstance(row["provenance"], str)
+    older = row | {key: json.loads(row[key]) for key in ("validator", "provenance")}
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(older))
+    assert read_set(tmp_path).examples == (example,)
+    optional = ("episode_id", "view", "label_reason", "parent_id", "validator", "provenance")
+    for nothing in ({key: "" for key in optional}, dict.fromkeys(optional), {}):
+        rest = {key: value for key, value in row.items() if key not in (*optional, "cut_frac")}
+        whole = {"cut_frac": 1} if nothing else {}
+        (tmp_path / "metadata.jsonl").write_text(json.dumps(rest | nothing | whole))
+        (found,) = read_set(tmp_path).examples
+        said = (found.episode_id, found.view, found.label.reason, found.parent_id, found.cut_frac)
+        assert {*said, found.validation, found.provenance} == {None}
 
 
 def test_writing_refuses_names_that_tell_the_label_and_videos_not_in_place(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from roboreward.core import DataError, MediaRefused, UsageError
 from roboreward.dataset import CHECKS, Finding, LintLimits, LintReport, lint_dataset, read_dataset
 from roboreward.dataset.lint_videos import video_findings
 from roboreward.dataset.videos import VideoFacts
+from roboreward.media import write_video
 
 Row = dict[str, Any]
 DatasetOf = Callable[..., Path]
@@ -440,6 +441,12 @@ def test_a_clip_with_its_parent_is_fine_and_one_without_is_told(dataset_of: Data
     assert "'q'" in found.message
 
 
+def test_a_clip_of_a_build_may_lack_its_parent(dataset_of: DatasetOf) -> None:
+    made = {"operation": "clip", "parent_ids": ["q"]}
+    clip = row("c", origin="clip", parent_id="q", cut_frac=0.3, example_id="c2", provenance=made)
+    assert not [f for f in lint(dataset_of(train=[clip])).findings if f.code == "missing-parent"]
+
+
 def test_a_counterfactual_must_ask_something_else(dataset_of: DatasetOf) -> None:
     parent = row("a", "put it down", 5, example_id="p", origin="original")
     same = row("b", "Put it  down.", 2, example_id="x", origin="counterfactual", parent_id="p")
@@ -514,6 +521,20 @@ def test_one_announced_frame_too_many_is_tolerated_and_two_are_not(clean_dataset
     (found,) = facts_of(folder, num_frames=7)
     assert (found.code, found.severity, found.count) == ("frame-count", "warning", 40)
     assert "announces 9 frames, 7 can be decoded" in found.message
+
+
+def test_a_video_of_one_colour_is_found(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    rng = np.random.default_rng(0)
+    blue = np.zeros((6, 32, 32, 3), np.uint8) + np.array([10, 20, 200], np.uint8)
+    write_video(tmp_path / "lab" / "a.mp4", blue, fps=5.0)
+    coarse = rng.integers(0, 255, (6, 4, 4, 3)).repeat(8, 1).repeat(8, 2).astype(np.uint8)
+    write_video(tmp_path / "lab" / "b.mp4", coarse, fps=5.0)
+    lines = [json.dumps(row("a")), json.dumps(row("b", "drop the cup", 1))]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+    found = only(lint_dataset(tmp_path), "blank-video")
+    assert (found.severity, found.count) == ("error", 1)
+    assert "lab/a.mp4" in found.message
 
 
 def test_a_video_without_frames_is_an_error_of_its_own(clean_dataset: Path) -> None:

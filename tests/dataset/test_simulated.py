@@ -24,7 +24,8 @@ def test_levels_come_equally_often_and_nothing_shown_to_a_model_tells_them(folde
     assert Counter(e.label.score for e in examples) == dict.fromkeys((1, 2, 3, 4, 5), 1)
     rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
     assert {"file_name", "task", "reward"} <= set(rows[0])
-    assert all(row["provenance"]["details"]["script"] not in row["file_name"] for row in rows)
+    scripts = [json.loads(row["provenance"])["details"]["script"] for row in rows]
+    assert all(script not in row["file_name"] for script, row in zip(scripts, rows, strict=True))
 
 
 def test_videos_hold_all_frames(folder: Path) -> None:

@@ -16,6 +16,7 @@ from roboreward.media import (
     exact_fingerprint,
     fingerprint_distance,
     near_pairs,
+    nearest_lookalikes,
     normalise_video,
     perceptual_fingerprint,
     sample_frames,
@@ -202,6 +203,32 @@ def test_near_pairs_are_those_that_comparing_one_by_one_finds(rng: np.random.Gen
     for pair, bits in distances.items():
         assert (pair in found) == (bits <= SAME_VIDEO_BITS)
         assert found.get(pair, bits) == bits
+
+
+def test_the_nearest_lookalike_is_the_one_that_comparing_one_by_one_finds(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roboreward.media.fingerprints._BLOCK", 7)
+    monkeypatch.setattr("roboreward.media.fingerprints._MANY", 11)
+    others = rng.integers(0, 2**64, (40, 8), dtype=np.uint64)
+    others[30] = others[3] ^ np.uint64(1)
+    prints = rng.integers(0, 2**64, (30, 8), dtype=np.uint64)
+    for i in range(15):
+        bits = rng.integers(0, 64, i).astype(np.uint64)
+        prints[2 * i] = others[2 * i] ^ np.bitwise_or.reduce(
+            np.uint64(1) << bits, initial=np.uint64(0)
+        )
+    found = nearest_lookalikes(prints, among=others)
+    near = [[fingerprint_distance(one, other) for other in others] for one in prints]
+    wanted = [int(np.argmin(row)) if min(row) <= SAME_VIDEO_BITS else -1 for row in near]
+    assert found.tolist() == wanted
+    assert 5 < sum(place >= 0 for place in wanted) < 15
+
+
+def test_among_none_there_is_no_lookalike() -> None:
+    none, two = np.zeros((0, 8), np.uint64), np.zeros((2, 8), np.uint64)
+    assert nearest_lookalikes(two, among=none).tolist() == [-1, -1]
+    assert nearest_lookalikes(none, among=two).tolist() == []
 
 
 def test_few_fingerprints_have_few_pairs() -> None:

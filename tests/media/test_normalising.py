@@ -307,6 +307,32 @@ def test_a_given_rate_replaces_the_timestamps(tmp_path: Path, encode: Callable[.
     assert normalise_video(source, tmp_path / "v.mp4", fps=5).duration_s == 4.0
 
 
+def test_a_slice_is_stored_as_its_frames_alone_would_be(
+    tmp_path: Path, encode: Callable[..., Path]
+) -> None:
+    path = encode("v.mp4", 60, gop=12)
+    stored = normalise_video(path, tmp_path / "slice.mp4", start_s=1.3, end_s=4.1)
+    frames = sample_frames(tmp_path / "slice.mp4", policy=ALL)
+    expected = list(stream_frames(path, start_s=1.3, end_s=4.1))
+    assert stored.num_frames == len(expected) == 28
+    assert frames.record.timestamps_s == pytest.approx([i / 10 for i in range(28)])
+    assert psnr_db(frames.frames_THWC, np.stack(expected)).min() > WORST_SYNTHETIC_PSNR_DB
+    with pytest.raises(UsageError, match="slice"):
+        normalise_video(path, tmp_path / "x.mp4", start_s=3.0, end_s=2.0)
+    with pytest.raises(UsageError, match="slices"):
+        normalise_video(expected, tmp_path / "x.mp4", fps=10, start_s=1.0)
+
+
+def test_the_digest_of_frames_knows_frames_and_not_their_times(tmp_path: Path) -> None:
+    one, other = list(scene(12)), list(scene(12, seed=1))
+    slow = normalise_video(one, tmp_path / "slow.mp4", fps=2)
+    fast = normalise_video(one, tmp_path / "fast.mp4", fps=30)
+    assert slow.frames_sha256 == fast.frames_sha256
+    assert slow.sha256 != fast.sha256
+    assert normalise_video(other, tmp_path / "o.mp4", fps=2).frames_sha256 != slow.frames_sha256
+    assert normalise_video(one[:11], tmp_path / "s.mp4", fps=2).frames_sha256 != slow.frames_sha256
+
+
 def test_a_rate_that_is_no_whole_number_of_ticks_does_not_drift(tmp_path: Path) -> None:
     done = normalise_video(scene(100), tmp_path / "v.mp4", fps=7)
     assert done.duration_s == pytest.approx(100 / 7, abs=1e-4)

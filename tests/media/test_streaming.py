@@ -29,7 +29,12 @@ KINDS: list[dict[str, Any]] = [
     {"name": "mpeg4.mp4", "codec": "mpeg4"},
     {"name": "mpeg4-b.mkv", "codec": "mpeg4", "options": {"bf": "2"}},
     {"name": "vp9.webm", "codec": "libvpx-vp9", "options": {"deadline": "realtime"}},
-    {"name": "av1.mp4", "codec": "libsvtav1", "options": {"preset": "12"}, "gop": 2},
+    {
+        "name": "av1.mp4",
+        "codec": "libsvtav1",
+        "options": {"preset": "12", "svtav1-params": "lp=1"},
+        "gop": 2,
+    },
     {"name": "fragments.mp4", "container_options": {"movflags": "frag_keyframe+empty_moov"}},
     {"name": "late.mkv", "pts": [500 + 12 * i for i in range(60)]},
     {"name": "odd.mp4", "pts": [12 * i + i * i // 4 for i in range(60)], "gop": 7},

@@ -20,6 +20,7 @@ from roboreward.sources.array_footage import ArrayFootage
 from roboreward.sources.footage import (
     ImageFolderFootage,
     VideoFootage,
+    store,
     take,
 )
 
@@ -56,6 +57,45 @@ def test_all_kinds_are_footage(video: Path, tmp_path: Path) -> None:
             frame = next(iter(kind.frames()))
             assert frame.dtype == np.uint8
             assert frame.shape[2] == 3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"fps": 5.0}, {"start_s": 0.7, "end_s": 1.6}, {"num_frames": 30}, {"num_frames": 31}],
+)
+def test_stored_footage_has_the_frames_that_it_hands_out(
+    video: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    footage = VideoFootage(video, **settings)
+    written = store(footage, tmp_path / "stored.mp4")
+    frames = numbers(footage.frames())
+    assert numbers(VideoFootage(tmp_path / "stored.mp4").frames()) == frames
+    assert written.num_frames == len(frames)
+    assert written.fps == pytest.approx(footage.fps)
+
+
+def test_stored_footage_has_no_more_frames_than_the_corpus_says(
+    video: Path, tmp_path: Path
+) -> None:
+    written = store(VideoFootage(video, num_frames=12, fps=10.0), tmp_path / "stored.mp4")
+    assert written.num_frames == 12
+    assert numbers(VideoFootage(tmp_path / "stored.mp4").frames()) == list(range(12))
+
+
+def test_footage_with_too_few_frames_is_not_stored_without_a_word(
+    video: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="30 frames are there, 40 should be"):
+        store(VideoFootage(video, num_frames=40), tmp_path / "stored.mp4")
+    (tmp_path / "junk.mp4").write_bytes(b"junk")
+    with pytest.raises(MediaRefused, match="row 7"):
+        store(VideoFootage(tmp_path / "junk.mp4", where="row 7"), tmp_path / "stored.mp4")
+
+
+def test_footage_without_a_quicker_way_is_stored_frame_by_frame(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", FRAMES)
+    written = store(ArrayFootage(tmp_path / "a.npy", fps=5.0), tmp_path / "stored.mp4")
+    assert (written.num_frames, written.fps) == (12, 5.0)
 
 
 def test_a_whole_video_gives_all_frames_at_the_rate_of_its_header(video: Path) -> None:

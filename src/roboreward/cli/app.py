@@ -5,7 +5,7 @@ import click
 import roboreward
 from roboreward.cli.bench import bench
 from roboreward.cli.dataset import dataset
-from roboreward.cli.dataset_build import build
+from roboreward.cli.dataset_build import build, plan
 from roboreward.cli.demo import demo
 from roboreward.cli.doctor import doctor
 from roboreward.cli.edge import EdgeGroup
@@ -13,6 +13,7 @@ from roboreward.cli.miniature import miniature
 from roboreward.cli.models import models
 from roboreward.cli.rl import rl
 from roboreward.cli.score import score
+from roboreward.cli.sources import sources
 from roboreward.cli.train import train
 
 
@@ -31,6 +32,18 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (demo, score, bench, dataset, train, rl, miniature, models, doctor):
+for _command in (
+    demo,
+    score,
+    bench,
+    dataset,
+    train,
+    rl,
+    miniature,
+    models,
+    sources,
+    doctor,
+):
     main.add_command(_command)
 dataset.add_command(build)
+dataset.add_command(plan)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from roboreward.cli.bench import progress
+from roboreward.cli.dataset_export import export
 from roboreward.cli.edge import EXIT_FINDINGS, json_option, plain, print_json
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def dataset() -> None:
 
     DIR is a folder with a split in each subfolder (train, val, test, ...), or a single split.
     """
+
+
+dataset.add_command(export)
 
 
 @dataset.command()
@@ -268,67 +272,6 @@ def show(folder: Path, example: str, out: Path | None, frames: int, as_json: boo
     click.echo(plain(portrait.text()))
     if out is not None:
         click.echo(f"Picture: {plain(str(out))}")
-
-
-@dataset.command()
-@_folder
-@click.option(
-    "--format",
-    "kind",
-    required=True,
-    type=click.Choice(["conversations", "messages", "parquet"]),
-    help="The authors' training JSON; JSON lines for ms-swift and LLaMA-Factory; a table.",
-)
-@click.option("--out", required=True, type=_PATH, metavar="FILE", help="The file to write.")
-@click.option("--split", "splits", multiple=True, help="Only this split; may be given again.")
-@click.option(
-    "--video-root",
-    metavar="PATH",
-    help='Put before the videos\' paths; "" leaves them relative to DIR.  [default: DIR]',
-)
-@click.option("--prompt", "template", help="Prompt template.  [default: roboreward-v1]")
-@json_option
-def export(
-    folder: Path,
-    kind: str,
-    out: Path,
-    splits: tuple[str, ...],
-    video_root: str | None,
-    template: str | None,
-    as_json: bool,
-) -> None:
-    """Write the examples in a form that trainers read."""
-    from roboreward.core import UsageError
-    from roboreward.dataset import (
-        export_conversations,
-        export_messages,
-        export_parquet,
-        read_dataset,
-    )
-    from roboreward.judge import DEFAULT_PROMPT, prompt_order, prompt_text
-
-    found = read_dataset(folder)
-    there = [split.name for split in found.splits]
-    if unknown := set(splits) - set(there):
-        raise UsageError(f"{folder} has no split {min(unknown)!r}; there is: {', '.join(there)}.")
-    rows = [row for row in found.rows if not splits or row.split in splits]
-    root = str(found.folder.resolve()) if video_root is None else video_root
-    name = template or DEFAULT_PROMPT
-    if kind == "parquet":
-        num = export_parquet(out, rows, video_root=root)
-    else:
-        write = export_conversations if kind == "conversations" else export_messages
-        num = write(
-            out,
-            rows,
-            prompt_for=lambda task: prompt_text(task, template=name),
-            video_root=root,
-            order=prompt_order(name),
-        )
-    if as_json:
-        print_json({"out": str(out), "format": kind, "num_rows": num})
-        return
-    click.echo(f"{num:,} rows: {plain(str(out))}")
 
 
 @dataset.command()

@@ -1,14 +1,13 @@
 """`roboreward rl`: does a policy get better by a reward?"""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from roboreward.cli.edge import json_option, plain, print_json
+from roboreward.cli.progress import progress_bars
 
 if TYPE_CHECKING:
     from roboreward.studies import Scale, StudyRun
@@ -191,42 +190,3 @@ def _print_table(runs: list["StudyRun"]) -> None:
         "intervals over seeds (Student's t). Differences in points, paired by seed.",
         soft_wrap=True,
     )
-
-
-@contextmanager
-def progress_bars(*, is_quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function that shows how far something is, with the time that is left, where a person watches.
-
-    Elsewhere it prints a line at every tenth part, so that a log shows that something is happening.
-    """
-    if is_quiet:
-        yield lambda name, num_done, num: None
-        return
-    if not sys.stderr.isatty():
-        yield _say_tenths
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(name: str, num_done: int, num: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=num)
-            bars.update(tasks[name], completed=num_done, total=num)
-
-        yield show
-
-
-def _say_tenths(name: str, num_done: int, num: int) -> None:
-    if num_done * 10 // max(num, 1) != (num_done - 1) * 10 // max(num, 1):
-        click.echo(f"{plain(name)}: {num_done}/{num}", err=True)

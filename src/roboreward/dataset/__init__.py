@@ -10,7 +10,7 @@ from roboreward.dataset.layout import BadRow, ExampleSet, read_set, set_hash_of,
 from roboreward.dataset.sets import GENERATION, SIM_SETS, SimSet, open_set
 
 if TYPE_CHECKING:
-    from roboreward.dataset.build import Built, build_dataset
+    from roboreward.dataset.build import Built, Plan, build_dataset, plan_dataset
     from roboreward.dataset.card import dataset_card, licences_beside, licences_of
     from roboreward.dataset.contamination import (
         Contamination,
@@ -28,11 +28,17 @@ if TYPE_CHECKING:
         export_messages,
         export_parquet,
     )
+    from roboreward.dataset.lerobot_export import LeRobotExport, export_lerobot
+    from roboreward.dataset.lerobot_labels import (
+        EpisodeLabels,
+        match_episodes,
+        write_episode_labels,
+    )
     from roboreward.dataset.lint import LintReport, lint_dataset
     from roboreward.dataset.lint_finding import CHECKS, Check, Finding
     from roboreward.dataset.lint_levels import LintLimits
     from roboreward.dataset.lint_shortcuts import Shortcut
-    from roboreward.dataset.recipe import DatasetRecipe, SourceRecipe, read_dataset_recipe
+    from roboreward.dataset.recipe import Balance, DatasetRecipe, SourceRecipe, read_dataset_recipe
     from roboreward.dataset.show import Ancestor, Portrait, portray, save_portrait
     from roboreward.dataset.simulated import build_sim_set, example_of_rollout
     from roboreward.dataset.splits import Dataset, DatasetRow, DatasetSplit, read_dataset
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Ancestor",
     "BadRow",
+    "Balance",
     "Built",
     "CHECKS",
     "Check",
@@ -52,12 +59,15 @@ __all__ = [
     "DatasetSplit",
     "DatasetStats",
     "DemoTable",
+    "EpisodeLabels",
     "ExampleSet",
     "Finding",
     "GENERATION",
+    "LeRobotExport",
     "LintLimits",
     "LintReport",
     "ORIGINS",
+    "Plan",
     "Portrait",
     "SIM_SETS",
     "SeenExample",
@@ -76,6 +86,7 @@ __all__ = [
     "examine_videos",
     "example_of_rollout",
     "export_conversations",
+    "export_lerobot",
     "export_messages",
     "export_parquet",
     "find_contamination",
@@ -84,8 +95,10 @@ __all__ = [
     "licences_of",
     "lint_dataset",
     "load_demos",
+    "match_episodes",
     "missing_properties",
     "open_set",
+    "plan_dataset",
     "portray",
     "read_dataset",
     "read_dataset_recipe",
@@ -96,6 +109,7 @@ __all__ = [
     "set_hash_of",
     "simulate_demos",
     "simulated_words",
+    "write_episode_labels",
     "write_index",
     "write_set",
 ]
@@ -112,6 +126,8 @@ _HOMES = {
     ),
     "croissant": ("croissant_json", "missing_properties"),
     "exports": ("export_conversations", "export_messages", "export_parquet"),
+    "lerobot_export": ("LeRobotExport", "export_lerobot"),
+    "lerobot_labels": ("EpisodeLabels", "match_episodes", "write_episode_labels"),
     "lint": ("LintReport", "lint_dataset"),
     "lint_finding": ("CHECKS", "Check", "Finding"),
     "lint_levels": ("LintLimits",),
@@ -120,8 +136,8 @@ _HOMES = {
     "splits": ("Dataset", "DatasetRow", "DatasetSplit", "read_dataset"),
     "stats": ("DatasetStats", "Spread", "Tally", "dataset_stats"),
     "videos": ("VideoFacts", "examine_videos", "hash_videos"),
-    "build": ("Built", "build_dataset"),
-    "recipe": ("DatasetRecipe", "SourceRecipe", "read_dataset_recipe"),
+    "build": ("Built", "Plan", "build_dataset", "plan_dataset"),
+    "recipe": ("Balance", "DatasetRecipe", "SourceRecipe", "read_dataset_recipe"),
     "demo_files": ("load_demos", "save_demos"),
     "demos": ("DemoTable", "ORIGINS", "simulate_demos", "simulated_words"),
     "simulated": ("build_sim_set", "example_of_rollout"),

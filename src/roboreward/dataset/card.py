@@ -19,6 +19,8 @@ TASK_CATEGORIES: Final = ("video-classification", "robotics")
 """Names from the hub's own list of tasks."""
 UNKNOWN: Final = "unknown"
 """What stands where a publisher states no licence; a valid value of the hub's `license`."""
+PLACE: Final = "PATH_OR_NAME_OF_THIS_DATASET"
+"""What a reader of the card replaces in its example."""
 _SIZES: Final = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -37,7 +39,7 @@ _ORIGIN_MEANS: Final = {
     "paraphrase": "the same video under the same task in other words",
 }
 _COLUMN_MEANS: Final = {
-    "file_name": "path of the video, relative to the metadata file; loaders give it as `video`",
+    "file_name": "path of the video, relative to the metadata file; `datasets` gives it as `video`",
     "task": "the instruction",
     "reward": "the score, 1 to 5",
     "example_id": "unique in the dataset",
@@ -49,9 +51,9 @@ _COLUMN_MEANS: Final = {
     "label_author": "who gave the score",
     "label_reason": "why, in the author's words",
     "parent_id": "the example or episode it was made from",
-    "cut_frac": "share of the parent's duration that a clip keeps",
-    "validator": "who accepted or rejected a generated example, and in which words",
-    "provenance": "operation, parents, seed, model, prompt and code version",
+    "cut_frac": "share of the parent's duration that a clip keeps; 1 where nothing was cut",
+    "validator": "who accepted or rejected a generated example, and in which words; a JSON text",
+    "provenance": "operation, parents, seed, model, prompt and code version; a JSON text",
 }
 
 
@@ -168,6 +170,8 @@ def _front_matter(
     yield "  splits:"
     for split in dataset.splits:
         yield f"  - name: {_scalar(hub_split(split.name))}"
+        # Without a size the loader passes over this list; the videos stay where they are and are not counted.
+        yield f"    num_bytes: {split.file.stat().st_size}"
         yield f"    num_examples: {len(split.rows)}"
 
 
@@ -212,9 +216,11 @@ def _overview(stats: DatasetStats) -> Iterator[str]:
     yield from _counts("split", stats)
     yield from _counts("source", stats)
     yield "```python"
-    yield "from datasets import load_dataset"
+    yield "from datasets import Video, load_dataset"
     yield ""
-    yield 'dataset = load_dataset("PATH_OR_NAME_OF_THIS_DATASET")'
+    yield f'dataset = load_dataset("{PLACE}")'
+    yield "# Rows give the path of their video. Leave this out to have it decoded, which needs torchcodec."
+    yield 'dataset = dataset.cast_column("video", Video(decode=False))'
     yield "```"
     yield ""
 
@@ -278,7 +284,7 @@ def _columns(dataset: Dataset) -> Iterator[str]:
     yield from (f"- `{key}`: {_COLUMN_MEANS[key]}" for key in known)
     yield from (f"- `{_plain(key)}`: as its source has it" for key in keys if key not in known)
     yield ""
-    yield "Show a model the video and `task` only; everything else tells, or may tell, the label."
+    yield 'Show a model the video and `task` only; everything else tells, or may tell, the label. "" says nothing.'
     yield ""
 
 

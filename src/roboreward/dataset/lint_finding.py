@@ -118,8 +118,8 @@ CHECKS: Final[dict[str, Check]] = {
     "columns-differ": Check(
         "warning",
         "metadata keys or types that differ between splits, or between rows",
-        'Give every split the same keys (null where there is nothing): load_dataset("videofolder") '
-        "refuses the set otherwise.",
+        'Give every row the same keys, and "" in place of null: load_dataset("videofolder") refuses '
+        "a set whose splits differ, also where one of them has nothing but nulls.",
     ),
     "text-shortcut": Check(
         "error",
@@ -141,6 +141,11 @@ CHECKS: Final[dict[str, Check]] = {
     ),
     "no-frames": Check(
         "error", "a video without a single frame", "Record or copy it again, or remove its rows."
+    ),
+    "blank-video": Check(
+        "error",
+        "a video without a picture",
+        "Remove the row, or judge another camera.",
     ),
     "frame-count": Check(
         "warning",

@@ -70,7 +70,9 @@ class Family:
 
 
 def _is_orphan(row: DatasetRow, family: Family) -> bool:
-    if row.example.origin != "clip":
+    made = row.example.provenance
+    # A build records how it made a clip, and may have left the parent out for balance.
+    if row.example.origin != "clip" or (made is not None and made.operation == "clip"):
         return False
     if family.parents_named(row.example):
         return family.parent(row) is None

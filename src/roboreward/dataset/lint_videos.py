@@ -13,10 +13,11 @@ TOLERATED_FRAMES = 1
 
 
 def video_findings(dataset: Dataset, facts_of: Mapping[Path, VideoFacts]) -> Iterator[Finding]:
-    """Yield findings about files that the reader refuses, and headers that miscount their frames."""
+    """Yield findings about files that the reader refuses, that show nothing, and that miscount their frames."""
     for split in dataset.splits:
         refused: defaultdict[tuple[str, str], list[DatasetRow]] = defaultdict(list)
         miscounted: list[DatasetRow] = []
+        blank = [row for row in split.rows if facts_of[row.example.video].is_blank]
         for row in split.rows:
             facts = facts_of[row.example.video]
             if facts.refusal is not None:
@@ -28,6 +29,9 @@ def video_findings(dataset: Dataset, facts_of: Mapping[Path, VideoFacts]) -> Ite
             example = rows[0].example
             text = f"Video {example.file_name!r} is refused ({reason}): {facts_of[example.video].message}"
             yield finding(code, text, [row.where for row in rows])
+        if blank:
+            text = f"Video {blank[0].example.file_name!r} shows one colour from the first frame to the last."
+            yield finding("blank-video", text, [row.where for row in blank])
         if miscounted:
             example = miscounted[0].example
             facts = facts_of[example.video]

@@ -2,11 +2,16 @@
 
 The published rows hold `file_name`, `task`, `reward` and `gpt5_mini_check`. Where our own keys are absent, what they
 would say is inferred from the file name; `infer` states how, and the result is an inference, not a fact of the release.
+
+Rows that are written have all of our keys, each with one type and never null: the hub's loader infers the columns of
+each split from its own rows, and refuses a dataset where a column is null in one split and a text in another, or where
+objects have different keys. So "" says nothing, a share of 1.0 says that nothing was cut, and objects are JSON texts.
 """
 
+import json
 from collections.abc import Mapping, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
 
@@ -15,6 +20,7 @@ from roboreward.core import (
     Example,
     Provenance,
     Validation,
+    canonical_json,
     content_id,
     shorten,
 )
@@ -35,6 +41,8 @@ OWN_KEYS = (
     "provenance",
 )
 _REQUIRED = ("file_name", "task", "reward")
+WHOLE_FRAC: Final = 1.0
+"""What `cut_frac` says in a row whose video was not cut."""
 
 
 def example_of(row: Mapping[str, Any], *, root: Path, known_stems: Set[str]) -> Example:
@@ -61,17 +69,18 @@ def example_of(row: Mapping[str, Any], *, root: Path, known_stems: Set[str]) -> 
         "label": {
             "score": reward,
             "author": _given(row, "label_author", PUBLISHED_AUTHOR),
-            "reason": row.get("label_reason"),
+            "reason": _given(row, "label_reason"),
         },
         "source": _given(row, "source", inferred.source),
         "group": _given(row, "group", inferred.group),
         "origin": _given(row, "origin", inferred.origin),
-        "validation": row.get("validator"),
-        "provenance": row.get("provenance"),
+        "cut_frac": _cut_frac(row),
+        "validation": _object(row, "validator"),
+        "provenance": _object(row, "provenance"),
         "extra": extra,
     }
-    for key in ("episode_id", "view", "parent_id", "cut_frac"):
-        fields[key] = row.get(key)
+    for key in ("episode_id", "view", "parent_id"):
+        fields[key] = _given(row, key)
     try:
         return Example.model_validate(fields)
     except ValidationError as error:
@@ -79,33 +88,59 @@ def example_of(row: Mapping[str, Any], *, root: Path, known_stems: Set[str]) -> 
 
 
 def row_of(example: Example) -> dict[str, Any]:
-    """Return the metadata row of an example: published keys, ours, unknown ones. Absent values are left out."""
+    """Return the metadata row of an example: published keys, ours, unknown ones. Ours are all there and never null."""
     own: dict[str, Any] = {
         "example_id": example.example_id,
-        "episode_id": example.episode_id,
+        "episode_id": example.episode_id or "",
         "group": example.group,
         "source": example.source,
         "origin": example.origin,
-        "view": example.view,
+        "view": example.view or "",
         "label_author": example.label.author,
-        "label_reason": example.label.reason,
-        "parent_id": example.parent_id,
-        "cut_frac": example.cut_frac,
-        "validator": _dump(example.validation),
-        "provenance": _dump(example.provenance),
+        "label_reason": example.label.reason or "",
+        "parent_id": example.parent_id or "",
+        "cut_frac": WHOLE_FRAC if example.cut_frac is None else example.cut_frac,
+        "validator": _text_of(example.validation),
+        "provenance": _text_of(example.provenance),
     }
     row = {"file_name": example.file_name, "task": example.task, "reward": example.label.score}
-    return row | {k: v for k, v in own.items() if v is not None} | dict(example.extra)
+    return row | own | dict(example.extra)
 
 
-def _given(row: Mapping[str, Any], key: str, otherwise: str) -> Any:
+def _given(row: Mapping[str, Any], key: str, otherwise: str | None = None) -> Any:
     """Return what the row says, unless it says nothing; 0 and false are wrong values, not absent ones."""
     value = row.get(key)
     return otherwise if value is None or value == "" else value
 
 
-def _dump(record: Validation | Provenance | None) -> dict[str, Any] | None:
-    return None if record is None else record.model_dump(mode="json", exclude_defaults=True)
+def _cut_frac(row: Mapping[str, Any]) -> Any:
+    value = row.get("cut_frac")
+    is_whole = not isinstance(value, bool) and value == WHOLE_FRAC
+    return None if is_whole else value
+
+
+def _object(row: Mapping[str, Any], key: str) -> Any:
+    """Return an object, which may stand there as such or as JSON text."""
+    value = _given(row, key)
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise DataError(f"{key!r} is no object and no JSON text of one: {shorten(repr(value))}.")
+    return found
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _text_of(record: Validation | Provenance | None) -> str:
+    if record is None:
+        return ""
+    return canonical_json(record.model_dump(mode="json", exclude_defaults=True))
 
 
 def _first_complaint(error: ValidationError) -> str:

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from roboreward.core import DataError, MediaRefused
 from roboreward.media import probe, sample_frames
 from roboreward.store import run_in_order, sha256_file
+
+_LEAST_CONTRAST: Final = 2.0
+"""Standard deviation in levels over a frame, per channel; noise of a compressed black picture is below it."""
 
 Progress = Callable[[int, int], None]
 """Called with (files done, files in all)."""
@@ -24,6 +28,7 @@ class VideoFacts:
         num_frames: Frames that are there, as a reader for models sees them; None when refused.
         duration_s: As announced, else the time of the last frame.
         width_px, height_px: As decoded.
+        is_blank: Whether every frame that a model would see is of one colour, as of a camera that is off.
         refusal: Why the reader refuses it, a `media.RefusalReason`, or None.
         message: The refusal in words.
     """
@@ -36,6 +41,7 @@ class VideoFacts:
     duration_s: float | None = None
     width_px: int | None = None
     height_px: int | None = None
+    is_blank: bool = False
     refusal: str | None = None
     message: str = ""
 
@@ -73,7 +79,7 @@ def examine_video(path: Path) -> VideoFacts:
         return hashed
     try:
         info = probe(path)
-        record = sample_frames(path).record
+        sample = sample_frames(path)
     except MediaRefused as error:
         return VideoFacts(
             path,
@@ -82,6 +88,7 @@ def examine_video(path: Path) -> VideoFacts:
             refusal=error.reason,
             message=str(error).removeprefix(f"{path}: "),
         )
+    record = sample.record
     duration_s = info.duration_s if info.duration_s else record.timestamps_s[-1]
     return VideoFacts(
         path,
@@ -92,6 +99,7 @@ def examine_video(path: Path) -> VideoFacts:
         duration_s=duration_s,
         width_px=record.width_px,
         height_px=record.height_px,
+        is_blank=bool(sample.frames_THWC.std(axis=(1, 2)).max() < _LEAST_CONTRAST),
     )
 
 

@@ -10,6 +10,7 @@ from roboreward.media.fingerprints import (
     exact_fingerprint,
     fingerprint_distance,
     near_pairs,
+    nearest_lookalikes,
     perceptual_fingerprint,
 )
 from roboreward.media.limits import REQUEST_LIMITS, MediaLimits, RefusalReason
@@ -40,6 +41,7 @@ __all__ = [
     "fingerprint_distance",
     "jpeg_bytes",
     "near_pairs",
+    "nearest_lookalikes",
     "normalise_video",
     "num_kept",
     "perceptual_fingerprint",

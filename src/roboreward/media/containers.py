@@ -48,12 +48,14 @@ class Layout:
         demuxer: The one demuxer that may open it.
         has_index: Whether the part without which nothing can be read is there.
         is_cut: Whether the outermost element claims more bytes than the file has.
+        index: First byte and length of an MP4's index, where it is the only one.
     """
 
     name: str
     demuxer: Demuxer
     has_index: bool
     is_cut: bool
+    index: tuple[int, int] | None = None
 
 
 def layout_of(file: BinaryIO, *, path: Path) -> Layout:
@@ -95,7 +97,8 @@ def _describe(head: bytes) -> str:
 
 def _mp4_layout(file: BinaryIO, size_bytes: int) -> Layout:
     """Walk the outermost boxes: 4 bytes of size (1: a 64-bit size follows; 0: to the end), 4 of type."""
-    at, has_moov = 0, False
+    at, has_moov, has_fragments = 0, False, False
+    index: tuple[int, int] | None = None
     for _ in range(_MAX_BOXES):
         if at >= size_bytes:
             break
@@ -110,9 +113,12 @@ def _mp4_layout(file: BinaryIO, size_bytes: int) -> Layout:
             length = size_bytes - at
         if length < 8:
             break
+        has_fragments = has_fragments or header[4:8] == b"moof"
+        if header[4:8] == b"moov" and at + length <= size_bytes:
+            index, has_moov = None if has_moov else (at, length), True
         at += length
-        has_moov = has_moov or (header[4:8] == b"moov" and at <= size_bytes)
-    return Layout("mp4", "mov", has_index=has_moov, is_cut=at > size_bytes)
+    only = None if has_fragments else index
+    return Layout("mp4", "mov", has_index=has_moov, is_cut=at > size_bytes, index=only)
 
 
 def _matroska_layout(head: bytes, size_bytes: int) -> Layout:

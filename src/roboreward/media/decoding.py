@@ -1,22 +1,26 @@
 """Turns packets into RGB frames: only the needed ones, or all of them when a file does not keep its promises."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from roboreward.core import Frames
+from roboreward.media.av1 import needed_packets
 from roboreward.media.limits import refusal
 from roboreward.media.pixels import to_rgb
-from roboreward.media.reader import OpenVideo, Track
-from roboreward.media.timeline import StoredFrame
+from roboreward.media.reader import OpenVideo
+from roboreward.media.supply import Supply, open_supply
+from roboreward.media.timeline import KEPT_BYTES, StoredFrame, Timeline
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Decoded frames and their places; `num_frames` is how many the video holds."""
+    """Decoded frames (T, H, W, 3) and their places; `num_frames` is how many the video holds."""
 
-    frames: list[Frames]
+    frames_THWC: Frames
     indices: tuple[int, ...]
     timestamps_s: tuple[float, ...]
     num_frames: int
@@ -64,9 +68,33 @@ class _Span:
     last: int
 
 
+class _Tray:
+    """Where the wanted frames go, each as soon as it is decoded."""
+
+    def __init__(self, num: int, video: OpenVideo) -> None:
+        self._num, self._video = num, video
+        self._frames_THWC: Frames | None = None
+        self._filled: set[int] = set()
+
+    def put(self, place: int, frame: Any) -> None:
+        """Convert a frame and keep it."""
+        rgb = to_rgb(frame, path=self._video.info.path)
+        if self._frames_THWC is None:
+            check_held(self._num * rgb.nbytes, self._video)
+            self._frames_THWC = np.empty((self._num, *rgb.shape), rgb.dtype)
+        check_size(rgb, self._frames_THWC[0], self._video)
+        self._frames_THWC[place] = rgb
+        self._filled.add(place)
+
+    @property
+    def frames_THWC(self) -> Frames | None:
+        """All frames, or None as long as one is missing."""
+        return self._frames_THWC if len(self._filled) == self._num else None
+
+
 def decode_wanted(
-    video: OpenVideo, stored: Sequence[StoredFrame], wanted: Sequence[StoredFrame]
-) -> list[Frames] | None:
+    video: OpenVideo, timeline: Timeline, wanted: Sequence[StoredFrame]
+) -> Frames | None:
     """Decode the `wanted` frames from the keyframes before them.
 
     Returns:
@@ -74,21 +102,19 @@ def decode_wanted(
     """
     import av.error
 
-    spans = _spans(stored, wanted)
-    found: dict[int, Frames] = {}
-    keep = {frame.pts for frame in wanted}
+    spans = _spans(timeline.stored, wanted)
+    places = {frame.pts: place for place, frame in enumerate(wanted)}
+    tray = _Tray(len(wanted), video)
     try:
-        with video.track() as track:
-            for frame in _decode_spans(track, spans, keep):
+        with open_supply(video, timeline) as supply:
+            for frame in _decode_spans(supply, spans, places.keys()):
                 if frame.is_corrupt:
                     return None
-                if frame.pts in keep:
-                    found[frame.pts] = checked_rgb(frame, found.values(), video)
+                if frame.pts in places:
+                    tray.put(places[frame.pts], frame)
     except av.error.FFmpegError:
         return None
-    if len(found) != len(keep):
-        return None
-    return [found[frame.pts] for frame in wanted]
+    return tray.frames_THWC
 
 
 def _spans(stored: Sequence[StoredFrame], wanted: Sequence[StoredFrame]) -> list[_Span]:
@@ -121,7 +147,7 @@ def _one_span(stored: Sequence[StoredFrame], wanted: Sequence[StoredFrame]) -> _
 
 def decode_in_order(
     video: OpenVideo,
-    stored: Sequence[StoredFrame],
+    timeline: Timeline,
     wanted: Sequence[StoredFrame],
     *,
     at_pts: int | None,
@@ -131,20 +157,21 @@ def decode_in_order(
 
     Args:
         video: The open file.
-        stored: Packets from the position `at_pts` on.
+        timeline: Packets from the position `at_pts` on.
         wanted: By increasing time.
         at_pts: As for `OpenVideo.track`.
         is_run: Whether `wanted` has no hole.
     """
     import av.error
 
+    stored = timeline.stored
     spans = [_one_span(stored, wanted)] if is_run else _spans(stored, wanted)
     keep = {frame.pts for frame in wanted}
     expected = (frame.pts for frame in wanted)
     pts: int | None = next(expected)
     try:
-        with video.track(at_pts=at_pts) as track:
-            for frame in _decode_spans(track, spans, keep):
+        with open_supply(video, timeline, at_pts=at_pts) as supply:
+            for frame in _decode_spans(supply, spans, keep):
                 if frame.pts not in keep:
                     continue
                 if frame.is_corrupt or frame.pts != pts:
@@ -155,28 +182,42 @@ def decode_in_order(
         return
 
 
-def _decode_spans(track: Track, spans: Sequence[_Span], keep: set[int]) -> Iterator[Any]:
+def _decode_spans(supply: Supply, spans: Sequence[_Span], keep: Set[int]) -> Iterator[Any]:
     """Yield the frames of the spans; those that nobody refers to only when their time is in `keep`."""
-    decoder = track.decoder()
-    todo = iter(spans)
-    span = next(todo, None)
-    for position, packet in enumerate(track.packets()):
-        if span is None:
+    decoder = supply.decoder
+    is_av1 = decoder.codec.canonical_name == "av1"
+    for span in spans:
+        inside = supply.between(span.first, span.last)
+        for packet in _needed_of_av1(inside, keep, decoder.extradata) if is_av1 else inside:
+            # The AV1 decoder looks at this only once, before its first packet.
+            is_wanted = is_av1 or packet.pts in keep
+            decoder.skip_frame = "DEFAULT" if is_wanted else "NONREF"
+            yield from decoder.decode(packet)
+        yield from decoder.decode(None)
+        decoder.flush_buffers()
+
+
+def _needed_of_av1(
+    packets: Iterable[Any], keep: Set[int], extradata: bytes | None
+) -> Iterator[Any]:
+    """Leave out what no packet whose time is in `keep` builds on, unless the packets are too many to look ahead."""
+    held, num_bytes = [], 0
+    for packet in packets:
+        held.append(packet)
+        num_bytes += packet.size
+        if num_bytes > KEPT_BYTES:
+            yield from held
+            yield from packets
             return
-        if position < span.first:
-            continue
-        decoder.skip_frame = "DEFAULT" if packet.pts in keep else "NONREF"
-        yield from decoder.decode(packet)
-        if position == span.last:
-            yield from decoder.decode(None)
-            decoder.flush_buffers()
-            span = next(todo, None)
+    wanted = {place for place, packet in enumerate(held) if packet.pts in keep}
+    needed = None if len(wanted) == len(held) else needed_packets(held, wanted, extradata)
+    yield from (packet for place, packet in enumerate(held) if needed is None or place in needed)
 
 
-def decode_all(video: OpenVideo) -> Count:
+def decode_all(video: OpenVideo, timeline: Timeline) -> Count:
     """Decode every frame without keeping any, going on after errors. One damaged frame at the very end is left out."""
     count, previous = Count(), None
-    for frame in decode_everything(video, count):
+    for frame in decode_everything(video, timeline, count):
         if previous is not None:
             count.add(previous)
         previous = frame
@@ -185,12 +226,12 @@ def decode_all(video: OpenVideo) -> Count:
     return count
 
 
-def decode_everything(video: OpenVideo, count: Count) -> Iterator[Any]:
+def decode_everything(video: OpenVideo, timeline: Timeline, count: Count) -> Iterator[Any]:
+    """Yield every frame, going on after errors, which are counted."""
     import av.error
 
-    with video.track() as track:
-        decoder = track.decoder()
-        packets = track.packets()
+    with open_supply(video, timeline) as supply:
+        decoder, packets = supply.decoder, supply.every()
         while True:
             try:
                 packet = next(packets, None)
@@ -208,38 +249,45 @@ def decode_everything(video: OpenVideo, count: Count) -> Iterator[Any]:
                 return
 
 
-def pick(
-    video: OpenVideo, indices: tuple[int, ...], count: Count, *, seconds_per_tick: float
-) -> Outcome:
+def pick(video: OpenVideo, timeline: Timeline, indices: tuple[int, ...], count: Count) -> Outcome:
     """Decode everything again and keep the frames with these places in output order.
 
     Times come from the frames; where they are missing or do not increase, from the average rate.
+
+    Raises:
+        MediaRefused: "unreadable" when decoding did not bring as many frames as before; else as for `sample_frames`.
     """
-    frames: list[Frames] = []
+    tray = _Tray(len(indices), video)
+    places = {index: place for place, index in enumerate(indices)}
     ticks: list[int] = []
-    for index, frame in enumerate(decode_everything(video, Count())):
+    for index, frame in enumerate(decode_everything(video, timeline, Count())):
         if index == 0 and frame.pts is not None:
             ticks.append(frame.pts)
-        if index in indices:
-            frames.append(checked_rgb(frame, frames, video))
+        if index in places:
+            tray.put(places[index], frame)
             ticks.extend([] if frame.pts is None else [frame.pts])
+    frames_THWC = tray.frames_THWC
+    if frames_THWC is None:
+        text = "it changed while it was read. Read it again when it is written."
+        raise refusal("unreadable", video.info.path, text)
     shown = ticks[1:]
-    if len(shown) == len(frames) and all(a < b for a, b in pairwise(shown)):
-        times = tuple((tick - ticks[0]) * seconds_per_tick for tick in shown)
+    if len(shown) == len(indices) and all(a < b for a, b in pairwise(shown)):
+        times = tuple((tick - ticks[0]) * timeline.seconds_per_tick for tick in shown)
     else:
         times = tuple(index / (video.info.fps or 1.0) for index in indices)
-    return Outcome(frames, indices, times, count.num_whole)
+    return Outcome(frames_THWC, indices, times, count.num_whole)
 
 
-def checked_rgb(frame: Any, others: Collection[Frames], video: OpenVideo) -> Frames:
-    """Convert a frame, which must fit the others and, with them, in memory: headers may lie about the size."""
-    rgb = to_rgb(frame, path=video.info.path)
-    other = next(iter(others), rgb)
+def check_size(rgb: Frames, other: Frames, video: OpenVideo) -> None:
+    """Raise MediaRefused("size_changes") when two frames of a video differ in size."""
     if other.shape != rgb.shape:
         sizes = " and ".join(f"{shape[1]}x{shape[0]}" for shape in (other.shape, rgb.shape))
         text = f"frames of {sizes} pixels in one video. Re-encode it with one size."
         raise refusal("size_changes", video.info.path, text)
-    if (len(others) + 1) * rgb.nbytes > video.limits.max_held_bytes:
+
+
+def check_held(num_bytes: int, video: OpenVideo) -> None:
+    """Raise MediaRefused("too_large") when frames do not fit in memory: headers may lie about their size."""
+    if num_bytes > video.limits.max_held_bytes:
         text = f"the frames do not fit in max_held_bytes={video.limits.max_held_bytes:,}. Ask for fewer frames."
         raise refusal("too_large", video.info.path, text)
-    return rgb

@@ -38,6 +38,7 @@ _MIN_CONTRAST: Final = 2.0
 
 _LUMA: Final = np.array([0.299, 0.587, 0.114])
 _BLOCK: Final = 512
+_MANY: Final = 8192
 
 
 def exact_fingerprint(path: str | os.PathLike[str], *, limits: MediaLimits = DEFAULT_LIMITS) -> str:
@@ -149,8 +150,7 @@ def near_pairs(
         UsageError: Wrong array.
     """
     _check(fingerprints)
-    bits = np.unpackbits(np.ascontiguousarray(fingerprints).view(np.uint8), axis=1)
-    signs = bits.astype(np.float32) * 2 - 1
+    signs = _signs(fingerprints)
     edges = [*range(0, len(signs), _BLOCK), len(signs)]
     found: list[tuple[int, int, float]] = []
     for begin, end in pairwise(edges):
@@ -161,6 +161,48 @@ def near_pairs(
                 pair = (begin + int(row), begin + int(other), float(distances[row, other]))
                 found.append(pair)
     return found
+
+
+def nearest_lookalikes(
+    fingerprints: Fingerprint, *, among: Fingerprint, max_bits: float = SAME_VIDEO_BITS
+) -> npt.NDArray[np.int64]:
+    """Return for each video the nearest of others that is at most `max_bits` apart.
+
+    Memory is bounded; time grows with N times M.
+
+    Args:
+        fingerprints: uint64 (N, 8).
+        among: uint64 (M, 8).
+        max_bits: Largest distance, in bits of 64.
+
+    Returns:
+        int64 (N,), rows of `among`; -1 where none is near.
+
+    Raises:
+        UsageError: Wrong array.
+    """
+    _check(fingerprints)
+    _check(among)
+    nearest = np.full(len(fingerprints), -1)
+    least = np.full(len(fingerprints), max_bits)
+    for begin, end in pairwise([*range(0, len(among), _MANY), len(among)]):
+        others = _signs(among[begin:end])
+        for low, high in pairwise([*range(0, len(fingerprints), _BLOCK), len(fingerprints)]):
+            distances = (others.shape[1] - _signs(fingerprints[low:high]) @ others.T) / (
+                2 * NUM_HASHES
+            )
+            best = distances.argmin(axis=1)
+            bits = distances[np.arange(high - low), best]
+            better = (bits < least[low:high]) | ((bits <= max_bits) & (nearest[low:high] < 0))
+            nearest[low:high][better] = begin + best[better]
+            least[low:high][better] = bits[better]
+    return nearest
+
+
+def _signs(fingerprints: Fingerprint) -> npt.NDArray[np.float32]:
+    """Return +1 and -1 for the bits, float32 (N, 512): a product of two rows is agreement less difference."""
+    bits = np.unpackbits(np.ascontiguousarray(fingerprints).view(np.uint8), axis=1)
+    return bits.astype(np.float32) * 2 - 1
 
 
 def _check(fingerprints: Fingerprint) -> None:

@@ -16,7 +16,7 @@ from roboreward.media.mp4 import MAX_FILE_BYTES, Coding, Index
 from roboreward.media.pixels import is_plain, to_rgb
 from roboreward.media.placing import cannot_write, nameless_beside
 from roboreward.media.profiles import NORMAL_V1, NormalProfile
-from roboreward.media.reader import OpenVideo, check_num_frames, open_video
+from roboreward.media.reader import OpenVideo, check_num_frames
 from roboreward.media.retiming import (
     TICKS_PER_S,
     durations_of,
@@ -25,8 +25,8 @@ from roboreward.media.retiming import (
     to_ticks,
 )
 from roboreward.media.stored import WrittenVideo, put_together
-from roboreward.media.streaming import decode_whole
-from roboreward.media.timeline import StoredFrame, Timeline, read_timeline
+from roboreward.media.streaming import open_part
+from roboreward.media.timeline import StoredFrame, Timeline
 
 _MAX_FPS: Final = 1000
 _TIME_BASE_LIMIT: Final = 10**7
@@ -38,6 +38,8 @@ def normalise_video(
     *,
     profile: NormalProfile = NORMAL_V1,
     fps: float | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
     limits: MediaLimits = DEFAULT_LIMITS,
 ) -> WrittenVideo:
     """Store a video in the way that `profile` names, atomically: the file is complete under its name or not there.
@@ -57,6 +59,8 @@ def normalise_video(
         profile: Size, rate and quality.
         fps: Frames a second, above 0 and at most 1000. Needed for frames; for a file, it replaces the file's timestamps
             where the true rate is known to be another.
+        start_s: Of a file, only the slice from here on, in seconds from its first frame; see `stream_frames`.
+        end_s: Where the slice ends.
         limits: What a source file may cost; of frames, `max_pixels` and `max_frames_walked` hold. CPU and wall time
             bound the wait for each decoded frame and not the encoding.
 
@@ -65,7 +69,7 @@ def normalise_video(
 
     Raises:
         MediaRefused: The source is missing, broken or over a limit (see `sample_frames`), "no_frames", "size_changes".
-        UsageError: Wrong frames or rate.
+        UsageError: Wrong frames, rate or slice.
         StoreError: The folder is missing, not writable or full.
 
     Memory: a few frames, whatever the length; the packets wait on the target's disk.
@@ -76,7 +80,9 @@ def normalise_video(
     with nameless_beside(path) as spool:
         writer = _Writer(path, spool, profile, limits)
         if isinstance(source, (str, os.PathLike)):
-            _store_file(Path(source), writer, fps)
+            _store_file(Path(source), writer, fps, (start_s, end_s))
+        elif (start_s, end_s) != (None, None):
+            raise UsageError("frames in memory have no slices: cut them before.")
         else:
             _store_frames(source, writer, fps)
         return writer.finish()
@@ -189,21 +195,26 @@ def _checked(frames: Iterable[Frames], writer: _Writer) -> Iterator[Frames]:
         yield frame
 
 
-def _store_file(path: Path, writer: _Writer, fps: float | None) -> None:
-    with open_video(path, writer.limits) as video:
-        timeline = read_timeline(video)
+def _store_file(
+    path: Path, writer: _Writer, fps: float | None, ends_s: tuple[float | None, float | None]
+) -> None:
+    with open_part(path, *ends_s, limits=writer.limits) as (video, timeline, frames):
         rate = exact_rate(fps or video.info.fps or 1.0)
         writer.lone = to_ticks(1 / rate, 0)
         shown = timeline.shown if fps is None else ()
-        writer.take_all(_timed(video, timeline, shown, rate), path)
+        writer.take_all(_timed(video, timeline, shown, rate, frames), path)
 
 
 def _timed(
-    video: OpenVideo, timeline: Timeline, shown: Sequence[StoredFrame], rate: Fraction
+    video: OpenVideo,
+    timeline: Timeline,
+    shown: Sequence[StoredFrame],
+    rate: Fraction,
+    frames: Iterator[Any],
 ) -> Iterator[tuple[Fraction, Any]]:
     """Yield decoded frames with their times, by `rate` where `shown` has none, and stop the clock in between."""
     tick_s = Fraction(timeline.seconds_per_tick).limit_denominator(_TIME_BASE_LIMIT)
-    for count, frame in enumerate(decode_whole(video, timeline)):
+    for count, frame in enumerate(frames):
         if shown and frame.pts is not None:
             yield (frame.pts - shown[0].pts) * tick_s, frame
         else:

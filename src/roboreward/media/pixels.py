@@ -24,12 +24,13 @@ _BT601_OR_UNTAGGED: Final = (2, 5, 6)
 def to_rgb(frame: Any, *, path: Path) -> Frames:
     """Return a decoded frame as uint8 RGB (H, W, 3), upright.
 
-    Bit depth, chroma subsampling, colour matrix and range follow the frame's own tags.
+    Bit depth, chroma subsampling, colour matrix and range follow the frame's own tags. One thread: starting others for
+    a frame costs more than they save.
 
     Raises:
         MediaRefused: "odd_rotation".
     """
-    rgb: Frames = frame.to_ndarray(format="rgb24")
+    rgb: Frames = frame.to_ndarray(format="rgb24", threads=1)
     matrix = _display_matrix(frame)
     return rgb if matrix is None else _upright(rgb, matrix, path)
 

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -44,6 +44,14 @@ class _Source:
 
     def tell(self) -> int:
         return self._file.tell()
+
+    def peek(self, begin: int, num_bytes: int) -> bytes:
+        """Return bytes from anywhere; the library goes on where it was."""
+        at = self.tell()
+        self.seek(begin)
+        found = self.read(num_bytes)
+        self.seek(at)
+        return found
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,8 @@ class OpenVideo:
         limits: In force.
         deadline: Running since the file was opened.
         source: Where its bytes come from.
+        unread: The container that gave the header, until a track takes its packets.
+        undecoded: The same, until its decoder is taken.
     """
 
     info: VideoInfo
@@ -119,10 +129,12 @@ class OpenVideo:
     limits: MediaLimits
     deadline: Deadline
     source: _Source
+    unread: Any | None = field(default=None, repr=False)
+    undecoded: Any | None = field(default=None, repr=False)
 
     @contextmanager
     def track(self, *, ignore_edits: bool = False, at_pts: int | None = None) -> Iterator["Track"]:
-        """Open the video track anew, at its start.
+        """Open the video track anew, at its start. The first time, that is the container which gave the header.
 
         Reopening is cheaper than it sounds (0.5 ms) and, unlike seeking, gives the same packets in the same order
         for every container, so that a packet's position is its identity.
@@ -135,12 +147,25 @@ class OpenVideo:
         Raises:
             av.error.FFmpegError: The container cannot go to `at_pts`.
         """
+        if self.unread is not None and not ignore_edits:
+            opened, self.unread = self.unread, None
+            yield self.track_of(opened, at_pts)
+            return
         options = {"ignore_editlist": "1"} if ignore_edits else {}
         with _container(self.source, self.info.path, self.layout, self.limits, options) as opened:
-            stream = _video_stream(opened, self.info.path)
-            if at_pts is not None:
-                opened.seek(at_pts, stream=stream)
-            yield Track(opened, stream, self)
+            yield self.track_of(opened, at_pts)
+
+    @property
+    def stream_unread(self) -> Any | None:
+        """The video track of the container that gave the header, as long as no packet of it was taken."""
+        return None if self.unread is None else _video_stream(self.unread, self.info.path)
+
+    def track_of(self, container: Any, at_pts: int | None = None) -> "Track":
+        """Return the video track of an open container."""
+        stream = _video_stream(container, self.info.path)
+        if at_pts is not None:
+            container.seek(at_pts, stream=stream)
+        return Track(container, stream, self)
 
 
 @dataclass
@@ -172,6 +197,7 @@ class Track:
         H.264 without reorder information in its header is decoded with the largest delay ("strict"): the library
         would guess the delay otherwise and drop frames while it learns.
         """
+        self.video.undecoded = None
         context = self.stream.codec_context
         context.thread_type = "NONE"
         context.thread_count = 1
@@ -203,9 +229,11 @@ def open_video(path: Path, limits: MediaLimits) -> Iterator[OpenVideo]:
             raise refusal("truncated", path, text)
         with _container(source, path, layout, limits, {}) as container:
             info = _read_header(container, path, layout, size_bytes)
-            clock = _read_clock(container, path)
-        _check_header(info, limits)
-        yield OpenVideo(info, layout, clock, limits, deadline, source)
+            _check_header(info, limits)
+            clock, is_unread = _read_clock(container, path)
+            video = OpenVideo(info, layout, clock, limits, deadline, source)
+            video.unread, video.undecoded = container if is_unread else None, container
+            yield video
 
 
 def size_of_file(path: Path, limits: MediaLimits) -> int:
@@ -291,8 +319,8 @@ def _read_header(container: Any, path: Path, layout: Layout, size_bytes: int) ->
     )
 
 
-def _read_clock(container: Any, path: Path) -> Clock:
-    """Read when the first frame is shown.
+def _read_clock(container: Any, path: Path) -> tuple[Clock, bool]:
+    """Read when the first frame is shown; return also whether no packet was taken for it.
 
     Matroska says so only where frames were decoded on opening, which is forbidden here: then its first packet says.
     """
@@ -300,14 +328,15 @@ def _read_clock(container: Any, path: Path) -> Clock:
 
     stream = _video_stream(container, path)
     first = stream.start_time
+    is_unread = first is not None
     try:
-        for packet in islice(container.demux(), _MAX_PACKETS_TO_CLOCK if first is None else 0):
+        for packet in islice(container.demux(), 0 if is_unread else _MAX_PACKETS_TO_CLOCK):
             if packet.stream_index == stream.index and packet.pts is not None:
                 first = packet.pts
                 break
     except av.error.FFmpegError:
         first = None
-    return Clock(float(stream.time_base or 0), int(first or 0))
+    return Clock(float(stream.time_base or 0), int(first or 0)), is_unread
 
 
 def _announced_duration_s(container: Any, stream: Any) -> float | None:

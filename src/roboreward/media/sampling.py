@@ -9,9 +9,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from roboreward.core import FramePolicy, FrameRecord, Frames, FrameSample, MediaRefused, UsageError
+from roboreward.core import FramePolicy, FrameRecord, FrameSample, MediaRefused, UsageError
 from roboreward.media.decoding import Count, Outcome, decode_all, decode_wanted, pick
 from roboreward.media.limits import DEFAULT_LIMITS, MediaLimits, refusal
 from roboreward.media.reader import OpenVideo, open_video
@@ -100,21 +98,21 @@ def _fast(video: OpenVideo, timeline: Timeline, policy: FramePolicy) -> Outcome 
     """Decode only what is needed, or return None when what comes out is not what the packets promised."""
     indices = _indices(video, timeline.num_shown, timeline.duration_s, policy)
     wanted = [timeline.shown[index] for index in indices]
-    frames = decode_wanted(video, timeline.stored, wanted)
-    if frames is None:
+    frames_THWC = decode_wanted(video, timeline, wanted)
+    if frames_THWC is None:
         return None
     first = timeline.shown[0].pts
     times = tuple((frame.pts - first) * timeline.seconds_per_tick for frame in wanted)
-    return Outcome(frames, indices, times, timeline.num_shown)
+    return Outcome(frames_THWC, indices, times, timeline.num_shown)
 
 
 def _thorough(video: OpenVideo, timeline: Timeline, policy: FramePolicy) -> Outcome:
     """Decode everything: once to learn what is there, once to pick from it."""
-    count = decode_all(video)
+    count = decode_all(video, timeline)
     check_whole(video, timeline, count)
     share = count.num_whole / timeline.num_shown
     indices = _indices(video, count.num_whole, timeline.duration_s * share, policy)
-    return pick(video, indices, count, seconds_per_tick=timeline.seconds_per_tick)
+    return pick(video, timeline, indices, count)
 
 
 def check_whole(video: OpenVideo, timeline: Timeline, count: Count) -> None:
@@ -144,8 +142,7 @@ def lost(
 
 
 def _sample(outcome: Outcome, *, origin: str) -> FrameSample:
-    frames_THWC: Frames = np.stack(outcome.frames)
-    _, height, width, _ = frames_THWC.shape
+    _, height, width, _ = outcome.frames_THWC.shape
     record = FrameRecord(
         indices=outcome.indices,
         timestamps_s=outcome.timestamps_s,
@@ -153,4 +150,4 @@ def _sample(outcome: Outcome, *, origin: str) -> FrameSample:
         width_px=width,
         height_px=height,
     )
-    return FrameSample(frames_THWC, record, origin)
+    return FrameSample(outcome.frames_THWC, record, origin)

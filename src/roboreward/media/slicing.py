@@ -86,7 +86,8 @@ def read_slice(
     duration_s = (chosen[-1].pts - chosen[0].pts + gap) * tick_s
     check_duration(duration_s, video.info.path, limits)
     stored = tuple(walked.walk.stored)
-    timeline = Timeline(stored, chosen, len(chosen), num_missing, tick_s, duration_s)
+    packets = walked.walk.whole_packets
+    timeline = Timeline(stored, chosen, len(chosen), num_missing, tick_s, duration_s, packets)
     return Slice(timeline, walked.at_pts, walked.is_to_end and last == len(shown))
 
 

@@ -42,6 +42,7 @@ class WrittenVideo:
         height_px: Even.
         size_bytes: Size of the file.
         sha256: Of the file, 64 hex digits.
+        frames_sha256: Of size and packets, 64 hex digits: the same for the same frames, whatever their times.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class WrittenVideo:
     height_px: int
     size_bytes: int
     sha256: str
+    frames_sha256: str
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,14 @@ def put_together(target: Path, coding: Coding, index: Index, packets: BinaryIO) 
     Raises:
         StoreError: The folder is missing, not writable or full.
     """
-    digest = hashlib.sha256()
     head = header(coding, index)
+    digest = hashlib.sha256(head)
+    of_frames = hashlib.sha256(f"{coding.width_px}x{coding.height_px};".encode())
     with in_place_of(target) as temporary, temporary.open("wb") as file:
-        for chunk in (head, *_chunks(packets, sum(index.sizes))):
+        file.write(head)
+        for chunk in _chunks(packets, sum(index.sizes)):
             digest.update(chunk)
+            of_frames.update(chunk)
             file.write(chunk)
     duration_s = sum(index.durations) / TICKS_PER_S
     return WrittenVideo(
@@ -87,6 +92,7 @@ def put_together(target: Path, coding: Coding, index: Index, packets: BinaryIO) 
         height_px=coding.height_px,
         size_bytes=len(head) + sum(index.sizes),
         sha256=digest.hexdigest(),
+        frames_sha256=of_frames.hexdigest(),
     )
 
 

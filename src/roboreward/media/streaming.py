@@ -2,13 +2,21 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from roboreward.core import Frames, UsageError
-from roboreward.media.decoding import Count, checked_rgb, decode_everything, decode_in_order
+from roboreward.media.decoding import (
+    Count,
+    check_held,
+    check_size,
+    decode_everything,
+    decode_in_order,
+)
 from roboreward.media.limits import DEFAULT_LIMITS, MediaLimits
+from roboreward.media.pixels import to_rgb
 from roboreward.media.reader import OpenVideo, open_video
 from roboreward.media.sampling import check_whole, lost
 from roboreward.media.slicing import Slice, read_slice
@@ -47,9 +55,7 @@ def stream_frames(
             One missing frame at the end of the file is tolerated, unless `indices` asks for it. Also "no_frames" for
             a slice without a frame, and "truncated" for one that ends over one frame behind the file's end.
     """
-    begin_s = 0.0 if start_s is None else start_s
-    if not begin_s >= 0 or (end_s is not None and not end_s > begin_s):
-        raise UsageError(f"{path}: a slice needs 0 <= start_s < end_s, got {start_s} to {end_s}.")
+    begin_s = _checked_start(Path(path), start_s, end_s)
     places = None if indices is None else tuple(indices)
     if places and (places[0] < 0 or any(a >= b for a, b in pairwise(places))):
         raise UsageError(f"{path}: indices must increase strictly from 0 or more.")
@@ -57,6 +63,33 @@ def stream_frames(
     if is_slice:
         return _slice(Path(path), begin_s, end_s, places, limits)
     return _whole(Path(path), places, limits)
+
+
+@contextmanager
+def open_part(
+    path: Path, start_s: float | None, end_s: float | None, *, limits: MediaLimits
+) -> Iterator[tuple[OpenVideo, Timeline, Iterator[Any]]]:
+    """Open a video for all its frames, or those of a slice, as they are decoded; see `stream_frames`.
+
+    Yields:
+        The video, the times of the frames that are wanted, and these frames in order.
+    """
+    begin_s = _checked_start(path, start_s, end_s)
+    if start_s is None and end_s is None:
+        with open_video(path, limits) as video:
+            timeline = read_timeline(video)
+            yield video, timeline, decode_whole(video, timeline)
+        return
+    with open_video(path, limits.of_shared_file()) as video:
+        part = read_slice(video, start_s=begin_s, end_s=end_s, limits=limits)
+        yield video, part.timeline, _decode_part(video, part, None)
+
+
+def _checked_start(path: Path, start_s: float | None, end_s: float | None) -> float:
+    begin_s = 0.0 if start_s is None else start_s
+    if not begin_s >= 0 or (end_s is not None and not end_s > begin_s):
+        raise UsageError(f"{path}: a slice needs 0 <= start_s < end_s, got {start_s} to {end_s}.")
+    return begin_s
 
 
 def _whole(path: Path, indices: tuple[int, ...] | None, limits: MediaLimits) -> Iterator[Frames]:
@@ -88,18 +121,20 @@ def _slice(
 
 def _hand_out(video: OpenVideo, frames: Iterator[Any]) -> Iterator[Frames]:
     """Convert decoded frames, and stop the clock while the caller has one."""
-    previous: tuple[Frames, ...] = ()
+    previous: Frames | None = None
     for frame in frames:
-        rgb = checked_rgb(frame, previous, video)
+        rgb = to_rgb(frame, path=video.info.path)
+        check_held(rgb.nbytes if previous is None else 2 * rgb.nbytes, video)
+        check_size(rgb, rgb if previous is None else previous, video)
         yield rgb
-        previous = (rgb,)
+        previous = rgb
         video.deadline.restart()
 
 
 def decode_whole(video: OpenVideo, timeline: Timeline) -> Iterator[Any]:
     """Yield every frame, held back by one: a damaged one is only tolerated at the very end, where it is left out."""
     count, held = Count(), None
-    for frame in decode_everything(video, count):
+    for frame in decode_everything(video, timeline, count):
         if held is not None:
             yield _counted(held, count, video, timeline)
         held = frame
@@ -125,7 +160,7 @@ def _decode_part(video: OpenVideo, part: Slice, indices: tuple[int, ...] | None)
         return
     num_given = 0
     for frame in decode_in_order(
-        video, part.timeline.stored, wanted, at_pts=part.at_pts, is_run=indices is None
+        video, part.timeline, wanted, at_pts=part.at_pts, is_run=indices is None
     ):
         num_given += 1
         yield frame

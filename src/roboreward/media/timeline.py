@@ -1,15 +1,18 @@
 """Which frames a video holds and when they are shown, learned from its packets without decoding them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from roboreward.media.limits import refusal
 from roboreward.media.reader import OpenVideo, check_duration, check_num_frames
 
 TOLERATED_MISSING = 1
 """Frames that may be announced but not held. Released robot data has files with one too many in the header."""
+
+KEPT_BYTES: Final = 16 * 2**20
+"""Packets of a video, or of a slice, that is no larger than this stay in memory, so that they are read only once."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Timeline:
         num_missing: Announced frames that the file does not hold (at most `TOLERATED_MISSING`).
         seconds_per_tick: The track's time base.
         duration_s: From the first frame to the end of the last one.
+        packets: What `stored` tells of, by position, where it was kept; else empty.
+        is_from_index: Whether that is known from the container's index alone.
     """
 
     stored: tuple[StoredFrame, ...]
@@ -46,16 +51,18 @@ class Timeline:
     num_missing: int
     seconds_per_tick: float
     duration_s: float
+    packets: tuple[Any, ...] = ()
+    is_from_index: bool = False
 
 
 def read_timeline(video: OpenVideo) -> Timeline:
-    """Walk all packets once.
+    """Walk all packets once, or read the index where it says the same.
 
     Raises:
         MediaRefused: "truncated" when more than one announced frame is not there, "too_many_frames", "too_long",
             "no_frames", "too_slow".
     """
-    walk = _walk(video)
+    walk = _walk_index(video) or _walk(video)
     num_missing = _num_missing(video, walk)
     if not walk.num_shown:
         text = "the video track holds no frame. Record or copy it again."
@@ -72,18 +79,73 @@ def read_timeline(video: OpenVideo) -> Timeline:
         num_missing=num_missing,
         seconds_per_tick=walk.seconds_per_tick,
         duration_s=duration_s,
+        packets=walk.whole_packets,
+        is_from_index=walk.is_from_index,
     )
 
 
 @dataclass
 class Walk:
-    """What the packets said so far; `is_broken_off` when the container could not be read on."""
+    """What the packets said so far; `is_broken_off` when the container could not be read on.
+
+    Attributes:
+        packets: All of them, by position, corrupt ones included; None once they are over `KEPT_BYTES`.
+        is_from_index: Whether no packet was looked at.
+    """
 
     stored: list[StoredFrame]
     shown: list[StoredFrame]
     num_shown: int
     seconds_per_tick: float
     is_broken_off: bool
+    packets: list[Any] | None = field(default_factory=list)
+    is_from_index: bool = False
+    _num_bytes: int = 0
+
+    def keep(self, packet: Any) -> None:
+        """Keep a packet, as long as all fit."""
+        self._num_bytes += packet.size
+        if self._num_bytes > KEPT_BYTES:
+            self.packets = None
+        elif self.packets is not None:
+            self.packets.append(packet)
+
+    @property
+    def whole_packets(self) -> tuple[Any, ...]:
+        """The packets, if all were kept and a second reading would bring no more and no error."""
+        return () if self.is_broken_off else tuple(self.packets or ())
+
+
+def _walk_index(video: OpenVideo) -> Walk | None:
+    """Learn of the packets from an MP4's index, where it says everything.
+
+    The packets of LeRobot's AV1 are large: reading all of them takes as long as decoding a frame. They come in the
+    order of showing, unless the index has a table of offsets (`ctts`; ISO/IEC 14496-12, 8.6.1.3). With other codecs
+    the library looks into the packets to tell keyframes.
+
+    Returns:
+        The walk; None where packets must be read: another codec or container, fragments (`mvex`), a packet that is
+        empty or behind the end of the file.
+    """
+    begin, num_bytes = video.layout.index or (0, 0)
+    entries = getattr(video.stream_unread, "index_entries", ())
+    is_known = video.info.codec == "av1" and not video.layout.is_cut and entries
+    if not is_known or not 0 < num_bytes <= KEPT_BYTES:
+        return None
+    index = video.source.peek(begin, num_bytes)
+    if b"ctts" in index or b"mvex" in index:
+        return None
+    check_num_frames(len(entries), video.info.path, video.limits)
+    walk = Walk([], [], 0, video.clock.seconds_per_tick, False, packets=None, is_from_index=True)
+    for position, entry in enumerate(entries):
+        if not entry.size or entry.pos + entry.size > video.info.size_bytes:
+            return None
+        frame = StoredFrame(position, entry.timestamp, entry.is_keyframe)
+        walk.stored.append(frame)
+        if not entry.is_discard:
+            walk.shown.append(frame)
+    walk.num_shown = len(walk.shown)
+    return walk
 
 
 def _walk(video: OpenVideo, *, ignore_edits: bool = False) -> Walk:
@@ -102,6 +164,7 @@ def _walk(video: OpenVideo, *, ignore_edits: bool = False) -> Walk:
 
 def note_packet(packet: Any, position: int, walk: Walk) -> None:
     """Take down one packet. A packet that the end of the file cut through is as good as missing."""
+    walk.keep(packet)
     if packet.is_corrupt:
         walk.is_broken_off = True
         return

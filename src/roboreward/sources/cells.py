@@ -19,7 +19,7 @@ _LICENCE: Final = re.compile(r"^license:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
 
 @contextmanager
 def because(reason: str, where: str) -> Iterator[None]:
-    """Make a `DataError` about a part of an episode one about the episode, with a reason and a place."""
+    """Make a `DataError` about a part of an episode one about the episode, an `Unusable` with a reason and a place."""
     try:
         yield
     except Unusable:

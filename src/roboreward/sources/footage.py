@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from roboreward.core import DataError, MediaRefused, UsageError
-from roboreward.media import MediaLimits, decode_image, probe, stream_frames
+from roboreward.media import (
+    MediaLimits,
+    WrittenVideo,
+    cut_prefix,
+    decode_image,
+    normalise_video,
+    probe,
+    stream_frames,
+)
 from roboreward.sources.source import Footage, Frame
 
 DEFAULT_LIMITS: Final = MediaLimits()
@@ -62,6 +70,7 @@ class VideoFootage:
     ) -> None:
         self.path = Path(path)
         self.start_s, self.end_s = start_s, end_s
+        self._given_fps = fps
         self.num_frames, self.limits, self.where = num_frames, limits, where
         if fps is not None:
             self.fps = check_fps(fps, where=where or str(path))
@@ -88,10 +97,34 @@ class VideoFootage:
         for frame in islice(self._stream(None), self.num_frames):
             num += 1
             yield frame
+        self._check_num(num)
+
+    def _check_num(self, num: int) -> None:
         wanted = num if self.num_frames is None else self.num_frames
         if wanted - num > _TOLERATED_MISSING:
             text = f"{self.path}: {num:,} frames are there, {wanted:,} should be. Copy or record it again."
             raise DataError(self._placed(text))
+
+    def store(self, target: Path) -> WrittenVideo:
+        """Store the frames in the normal form as they are decoded, without a detour over RGB; see `store`.
+
+        Their times are the file's, where no rate was given.
+        """
+        try:
+            written = normalise_video(
+                self.path,
+                target,
+                fps=self._given_fps,
+                start_s=self.start_s,
+                end_s=self.end_s,
+                limits=self.limits,
+            )
+        except MediaRefused as error:
+            raise MediaRefused(error.reason, self._placed(str(error))) from error
+        self._check_num(written.num_frames)
+        if self.num_frames is not None and written.num_frames > self.num_frames:
+            return cut_prefix(target, target, num_frames=self.num_frames)
+        return written
 
     def take(self, indices: Sequence[int]) -> Iterator[Frame]:
         """Yield only the frames at these places, from 0 and increasing; no more is decoded than they need."""
@@ -168,6 +201,24 @@ def read_picture(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> Frame:
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read {path}: {error}.") from error
     return decode_image(data, where=str(path), limits=limits)
+
+
+def store(footage: Footage, target: Path) -> WrittenVideo:
+    """Store footage in the normal form `media.NORMAL_V1`, in the quickest way that it has.
+
+    Args:
+        footage: Any; one with a method `store` does it itself, the frames of others are encoded one by one.
+        target: Where to; see `media.normalise_video`.
+
+    Raises:
+        DataError: A frame cannot be read, or there is none.
+        StoreError: The file cannot be written.
+    """
+    quick = getattr(footage, "store", None)
+    if quick is not None:
+        written: WrittenVideo = quick(target)
+        return written
+    return normalise_video(footage.frames(), target, fps=footage.fps)
 
 
 def take(footage: Footage, indices: Sequence[int]) -> Iterator[Frame]:

@@ -1,7 +1,8 @@
-"""LeRobot datasets v2.0, v2.1 and v3.0 in a local folder, without the library. Nothing is fetched from the hub."""
+"""LeRobot datasets v2.0, v2.1 and v3.0, in a folder or on the hub, without the library."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -9,8 +10,9 @@ from roboreward.core import DataError, UnknownName, UsageError
 from roboreward.media import MediaLimits
 from roboreward.sources.cells import licence_of_card
 from roboreward.sources.footage import DEFAULT_LIMITS
+from roboreward.sources.hub import is_hub_address, open_on_hub
 from roboreward.sources.lerobot_episode import EpisodeMaker, Views
-from roboreward.sources.lerobot_meta import Camera, EpisodeRow, Info, episode_rows, read_info
+from roboreward.sources.lerobot_meta import INFO, Camera, EpisodeRow, Info, episode_rows, read_info
 from roboreward.sources.lerobot_tables import need_pyarrow
 from roboreward.sources.source import OnSkip, SourceEpisode
 from roboreward.sources.unusable import Unusable, leave_out
@@ -21,7 +23,10 @@ _MAX_UNLISTED: Final = 10_000
 
 
 class LeRobotSource:
-    """A LeRobot dataset in a folder; all its colour cameras are views of one episode.
+    """A LeRobot dataset in a folder, or on the hub; all its colour cameras are views of one episode.
+
+    On the hub (`hf://datasets/owner/name@commit`) the only view is the judged one, unless `has_other_views` asks for
+    the others, and a file is fetched when the first episode that needs it is asked for. It stays in the hub's cache.
 
     The judged view is the first camera, in the order of `meta/info.json`, whose name does not say that it is on the
     wrist (`wrist`, `gripper`, `palm`, `hand`, `eye_in_hand`), or the first of all where every name says so. The rule
@@ -29,24 +34,28 @@ class LeRobotSource:
 
     No label is set: the format has none. `extra` holds `embodiment`, `version`, `episode_index`, `next.success` of the
     last row and `next.reward` (last and sum) where the data have such columns, `views_missing` (with the reason) and
-    `views_left_out`, `fps_stated` where the times of the rows say another rate, and further cells of the episode's
-    `row`.
+    `views_left_out`, `fps_stated` where the times of the rows say another rate, `revision` (the hub's commit), and
+    further cells of the episode's `row`.
 
     Args:
-        folder: The folder that holds `meta`; a snapshot in the hub's cache is one.
+        folder: The folder that holds `meta`, a snapshot in the hub's cache too; or an address on the hub, which needs
+            the extra `hub`.
         view: The camera to judge: its key, or the last part of it ("front" for "observation.images.front").
         exclude_views: Cameras that are left out, named in the same ways.
+        has_other_views: Whether views that are not judged are given; None for those of a folder and not of the hub.
         tasks: Instructions by number of the episode, in place of the dataset's own.
-        name: Name of the corpus; None for the folder's.
+        name: Name of the corpus; None for the folder's, or "owner--name" of the hub.
         limits: What one episode's video may cost; a file that many episodes share is only held to `max_bytes`.
 
     Attributes:
-        folder: As given.
+        folder: As given; for an address, where its files are in the hub's cache.
+        revision: The hub's commit; None for a folder.
         judged_view: Key of the camera that is judged.
         view_rule: Why it.
 
     Raises:
-        UsageError: `folder` is no LeRobot dataset; `MissingExtra` where pyarrow is not installed.
+        UsageError: `folder` is no LeRobot dataset, or `open_on_hub` raises it; while reading, where the hub cannot be
+            reached. `MissingExtra` where pyarrow, or for the hub huggingface_hub, is not installed.
         UnknownName: `view` or `exclude_views` names no camera.
         DataError: `meta/info.json` is broken, of an unknown version, or has no colour camera.
 
@@ -59,16 +68,24 @@ class LeRobotSource:
         *,
         view: str | None = None,
         exclude_views: Collection[str] = (),
+        has_other_views: bool | None = None,
         tasks: Mapping[int, str] | None = None,
         name: str | None = None,
         limits: MediaLimits = DEFAULT_LIMITS,
     ) -> None:
         need_pyarrow()
-        self.folder, self.limits = Path(folder), limits
+        self._hub = open_on_hub(folder, marker=INFO) if is_hub_address(folder) else None
+        self.folder, self.limits = self._hub.folder if self._hub else Path(folder), limits
+        self.revision = self._hub.revision if self._hub else None
         self._info = read_info(self.folder)
-        self._name = name or self.folder.resolve().name
+        self._name = name or (self._hub.name if self._hub else self.folder.resolve().name)
         self._given_tasks = dict(tasks or {})
-        self._views = _choose(self._info, view, exclude_views)
+        views = _choose(self._info, view, exclude_views)
+        has_others = self._hub is None if has_other_views is None else has_other_views
+        self._views = views if has_others else _only_judged(views)
+        if self._hub:
+            is_v2, num_episodes = self._info.version[0] == 2, self._info.num_episodes
+            self._hub.fetch_meta(is_v2=is_v2, num_episodes=num_episodes)
         self.judged_view, self.view_rule = self._views.judged, self._views.rule
 
     @property
@@ -79,7 +96,7 @@ class LeRobotSource:
     @property
     def licence(self) -> str | None:
         """As the dataset card in the folder states it."""
-        return licence_of_card(self.folder)
+        return self._hub.licence if self._hub else licence_of_card(self.folder)
 
     def episodes(self, *, on_skip: OnSkip | None = None) -> Iterator[SourceEpisode]:
         """Yield the episodes in the order of `meta`; see `Source`.
@@ -88,7 +105,9 @@ class LeRobotSource:
         "no_row" (announced and not listed), "no_frames", and those of `EpisodeMaker.make`. What an episode's files say
         of each other (rows, lengths, rates, times) is compared before it is given; of videos only the header is read.
         """
-        maker = EpisodeMaker(self._info, self._name, self._views, self._given_tasks, self.limits)
+        maker = EpisodeMaker(
+            self._info, self._name, self._views, self._given_tasks, self.limits, self._hub
+        )
         seen = _Seen(self._info)
 
         def bad(error: Unusable, number: int | None) -> None:
@@ -161,6 +180,12 @@ def _choose(info: Info, view: str | None, exclude_views: Collection[str]) -> Vie
     judged, rule = _judged(given, None if view is None else _named(view, keys))
     left_out = tuple(camera.key for camera in info.cameras if camera not in given)
     return Views(tuple(given), judged, rule, left_out)
+
+
+def _only_judged(views: Views) -> Views:
+    others = [camera.key for camera in views.given if camera.key != views.judged]
+    given = tuple(camera for camera in views.given if camera.key == views.judged)
+    return replace(views, given=given, left_out=(*views.left_out, *others))
 
 
 def _judged(given: Sequence[Camera], view: str | None) -> tuple[str, str]:

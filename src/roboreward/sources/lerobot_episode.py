@@ -9,6 +9,7 @@ from typing import Any, Final
 from roboreward.media import MediaLimits, VideoInfo, probe
 from roboreward.sources.cells import because, is_file, path_in, task_in
 from roboreward.sources.footage import VideoFootage
+from roboreward.sources.hub import HubFolder
 from roboreward.sources.lerobot_data import DataFile, EpisodeData, PictureRowsFootage, read_data
 from roboreward.sources.lerobot_meta import Camera, EpisodeRow, Info, Span, fill, read_tasks
 from roboreward.sources.source import Footage, SourceEpisode
@@ -51,6 +52,7 @@ class EpisodeMaker:
         views: Cameras.
         given_tasks: Instructions that replace those of the dataset, by number of the episode.
         limits: What one episode's video may cost.
+        hub: Where files come from that are not there yet; None for a folder that has all of them.
     """
 
     info: Info
@@ -58,6 +60,7 @@ class EpisodeMaker:
     views: Views
     given_tasks: Mapping[int, str]
     limits: MediaLimits
+    hub: HubFolder | None = None
     _data: DataFile | None = field(default=None, init=False)
 
     def make(self, row: EpisodeRow) -> SourceEpisode:
@@ -96,7 +99,7 @@ class EpisodeMaker:
         """Return the data file and the facts of an episode, of which there must be as many rows as promised."""
         values = self._values(row, Span(*row.data))
         with because("no_data", row.where):
-            path = path_in(self.info.folder, fill(self.info.data_path, values))
+            path = self._path(fill(self.info.data_path, values))
         if not is_file(path):
             raise Unusable("no_data", row.where, f"there is no {path}. Copy the dataset again.")
         if self._data is None or self._data.path != path:
@@ -110,6 +113,10 @@ class EpisodeMaker:
             text = f"the rows of episode {row.index} do not follow each other in {path}"
             raise Unusable("bad_data", row.where, f"{text}. Mend the dataset.")
         return self._data, facts
+
+    def _path(self, name: str) -> Path:
+        """Return the path of a file of the dataset; there may be nothing at it."""
+        return self.hub.path(name) if self.hub else path_in(self.info.folder, name)
 
     def _values(self, row: EpisodeRow, span: Span) -> dict[str, int | str]:
         return {
@@ -214,14 +221,13 @@ class EpisodeMaker:
         values = self._values(row, span) | {"video_key": key}
         name = fill(self.info.video_path or "", values)
         with because("no_video", row.where):
-            expected = path_in(self.info.folder, name)
+            expected = self._path(name)
+            if is_file(expected):
+                return expected
             first, *rest = PurePosixPath(name).parts or ("",)
-            other = path_in(
-                self.info.folder, str(PurePosixPath(_OTHER_FOLDER.get(first, first), *rest))
-            )
-        for path in (expected, other):
-            if is_file(path):
-                return path
+            other = self._path(str(PurePosixPath(_OTHER_FOLDER.get(first, first), *rest)))
+            if is_file(other):
+                return other
         text = f"there is no video {expected}. Copy it, or read the dataset without this episode."
         raise Unusable("no_video", row.where, text)
 
@@ -237,6 +243,8 @@ class EpisodeMaker:
             "views_left_out": list(self.views.left_out),
             "row": dict(row.extra),
         }
+        if self.hub:
+            found["revision"] = self.hub.revision
         if fps != self.info.fps:
             found["fps_stated"] = self.info.fps
         if row.index in self.given_tasks:

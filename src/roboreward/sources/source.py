@@ -16,9 +16,15 @@ Frame = npt.NDArray[np.uint8]
 class Footage(Protocol):
     """The frames of one view of one episode, wherever they are kept.
 
+    It travels to worker processes, so it holds what is needed to read the frames (paths, numbers) and nothing open.
+
+    It may also have `take(indices: Sequence[int]) -> Iterator[Frame]`, the frames at these places, from 0 and strictly
+    increasing. Where it is there it is used, so that no more is decoded than what is wanted.
+
     Attributes:
         fps: Frames a second; the true control or camera rate, not what a container claims.
-        num_frames: How many there are, or None where only reading tells.
+        num_frames: How many there are, or None where only reading tells. May be one too many: released corpora announce
+            a frame that their videos do not hold. Who needs the exact number counts what `frames` yields.
     """
 
     @property
@@ -27,7 +33,9 @@ class Footage(Protocol):
     def num_frames(self) -> int | None: ...
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames in order, uint8 RGB (H, W, 3), one in memory at a time. May be called again.
+        """Yield the frames in order, uint8 RGB (H, W, 3) of one size, one in memory at a time. May be called again.
+
+        Each frame is an array of its own: the caller may keep it.
 
         Raises:
             DataError: A frame cannot be read; names file and row.
@@ -41,14 +49,15 @@ class SourceEpisode:
 
     Attributes:
         episode_id: Unique in its source, stable from one reading to the next.
-        task: The instruction, as the corpus words it.
-        source: Corpus or subset, such as "bridge" or "robo_arena".
+        task: The instruction, as the corpus words it; not empty.
+        source: Corpus or subset, such as "bridge" or "robo_arena". Names a folder in a built dataset.
         group: What never straddles splits: the session where there is one, else the episode.
         views: Footage by camera name, in the corpus's order; at least one.
         judged_view: Which of them is judged.
         label: Score and author where the corpus states an outcome that maps to one.
         where: File and row it was read from, for messages; never shown to a model.
         extra: Further facts that the corpus states (preference, free text, outcome, embodiment); JSON values only.
+            Never shown to a model, so it may say how the attempt ended. Its `origin`, if any, is a `core.Origin`.
     """
 
     episode_id: str
@@ -86,7 +95,7 @@ OnSkip = Callable[[Skip], None]
 
 @runtime_checkable
 class Source(Protocol):
-    """A corpus that can be streamed.
+    """A corpus that can be streamed. `testing.check_source` finds out whether a class keeps this contract.
 
     Attributes:
         name: Name of the corpus or subset.
@@ -99,7 +108,7 @@ class Source(Protocol):
     def licence(self) -> str | None: ...
 
     def episodes(self, *, on_skip: OnSkip | None = None) -> Iterator[SourceEpisode]:
-        """Yield the episodes in a fixed order, lazily and in bounded memory.
+        """Yield the episodes in a fixed order, lazily and in bounded memory. May be called again.
 
         Args:
             on_skip: Called for each episode that cannot be used, which is then left out; None to raise instead.

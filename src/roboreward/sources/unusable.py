@@ -5,11 +5,16 @@ from roboreward.sources.source import OnSkip, Skip
 
 
 class Unusable(DataError):
-    """One episode cannot be used; the others can.
+    """One episode cannot be used; the others can. For every source, those of other distributions too.
 
     Attributes:
         reason: One short, stable word for programs, such as "no_task".
-        where: File and row.
+        where: File and row; put before the message.
+
+    Args:
+        reason: See above.
+        where: See above.
+        text: What is wrong and what to do.
     """
 
     def __init__(self, reason: str, where: str, text: str) -> None:
@@ -18,7 +23,7 @@ class Unusable(DataError):
 
 
 def leave_out(error: Unusable, on_skip: OnSkip | None) -> None:
-    """Hand the error to `on_skip`, or raise it where there is none."""
+    """Hand the error to `on_skip` as a `Skip`, or raise it where there is none: what `Source.episodes` promises."""
     if on_skip is None:
         raise error
     on_skip(Skip(error.where, error.reason, str(error)))

@@ -1,6 +1,13 @@
-"""Aids for our tests and for other people's: synthetic queries, and the conformance checker of reward models."""
+"""Aids for our tests and for other people's: synthetic queries, a scripted model to ask, conformance checkers."""
 
 from roboreward.testing.conformance import ConformanceError, check_reward_model
+from roboreward.testing.source_conformance import check_source
 from roboreward.testing.synthetic import synthetic_queries, synthetic_sample
 
-__all__ = ["ConformanceError", "check_reward_model", "synthetic_queries", "synthetic_sample"]
+__all__ = [
+    "ConformanceError",
+    "check_reward_model",
+    "check_source",
+    "synthetic_queries",
+    "synthetic_sample",
+]

@@ -19,16 +19,18 @@ from roboreward.testing.synthetic import synthetic_queries
 
 
 class ConformanceError(AssertionError):
-    """A reward model does not keep the contract.
+    """A reward model, or a source, does not keep its contract.
 
     Attributes:
         findings: One sentence for each thing that is wrong.
     """
 
-    def __init__(self, model: str, findings: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, findings: Sequence[str], *, contract: str = "a reward model"
+    ) -> None:
         self.findings = tuple(findings)
         lines = "".join(f"\n- {finding}" for finding in findings)
-        super().__init__(f"{model} does not keep the contract of a reward model:{lines}")
+        super().__init__(f"{name} does not keep the contract of {contract}:{lines}")
 
 
 def check_reward_model(
