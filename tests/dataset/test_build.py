@@ -346,6 +346,34 @@ def test_two_workers_of_ray_give_the_same_bytes(recipe: Path, tmp_path: Path) ->
     assert content_of(tmp_path / "ray") == content_of(tmp_path / "local")
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ('{fps = "fast"}', "option 'fps'.*number"),
+        ("{fps = -1}", "fps"),
+        ("{columns = 3}", "option 'columns'"),
+        ('{limits = {max_frames = "x"}}', "option 'limits.max_frames'"),
+        ('{limits = "none"}', "option 'limits'"),
+        ("{outcome_scores = {success = 9}}", "9"),
+        ('{outcome_scores = "five"}', "option 'outcome_scores'"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_named(
+    recipe: Path, tmp_path: Path, options: str, says: str
+) -> None:
+    recipe.write_text(RECIPE[: RECIPE.index("options")] + f"options = {options}\n")
+    with pytest.raises(UsageError, match=says):
+        build(recipe, tmp_path / "out")
+
+
+def test_a_recipe_sets_limits(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE.replace("{outcome", "{limits = {max_pixels = 100}, outcome"))
+    with pytest.raises(UsageError, match="12 bad_footage"):
+        build(recipe, tmp_path / "out")
+    listed = (tmp_path / "out" / ".build" / "skipped.jsonl").read_text().splitlines()
+    assert all("max_pixels=100" in line for line in listed)
+
+
 def test_an_unknown_reader_is_named_with_the_known_ones(tmp_path: Path) -> None:
     from roboreward.sources import open_source
 

@@ -5,9 +5,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_type_hints
 
-from roboreward.core import MissingExtra, UnknownName, UsageError
+from pydantic import ConfigDict, ValidationError, create_model
+
+from roboreward.core import MissingExtra, UnknownName, UsageError, shorten
 from roboreward.sources.hub import is_hub_address
 from roboreward.sources.plug_ins import PlugIn, conflict, plug_ins
 from roboreward.sources.source import Source
@@ -108,14 +110,12 @@ def open_source(reader: str, path: Path, options: Mapping[str, Any]) -> Source:
     if trouble:
         raise UsageError(trouble)
     if claims:
-        _check_options(reader, claims[0].load(), options)
-        return claims[0].open(path, options)
+        return claims[0].open(path, _checked(reader, claims[0].load(), options))
     if reader != "lerobot" and is_hub_address(path):
         text = f"The reader {reader!r} does not read from the hub, `lerobot` does"
         raise UsageError(f"{text}. Download the corpus, and give its folder.")
     kind = _built_in(reader)
-    _check_options(reader, kind, options)
-    source: Source = kind(path, **options)
+    source: Source = kind(path, **_checked(reader, kind, options))
     return source
 
 
@@ -142,12 +142,32 @@ def _built_in(name: str) -> Callable[..., Any]:
     return found
 
 
-def _check_options(reader: str, kind: Callable[..., Any], options: Mapping[str, Any]) -> None:
+def _checked(reader: str, kind: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as the reader's annotations want them: a recipe's table becomes `MediaLimits`, for example."""
     known = [option.name for option in _options_of(kind)]
     unknown = sorted(set(options) - set(known))
     if unknown:
         there = ", ".join(known) or "none"
         raise UsageError(f"The reader {reader!r} has no option {unknown[0]!r}. It has: {there}.")
+    init: Any = getattr(kind, "__init__") if isinstance(kind, type) else kind  # noqa: B009
+    try:
+        hints = get_type_hints(init)
+    except (
+        NameError,
+        TypeError,
+    ):  # a plug-in whose annotations cannot be resolved checks its options itself
+        return dict(options)
+    fields: dict[str, Any] = {name: (hints.get(name, Any), ...) for name in options}
+    config = ConfigDict(arbitrary_types_allowed=True)
+    try:
+        found = create_model("Options", __config__=config, **fields).model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"The reader {reader!r}, option {where!r}: {first['msg']}, got {shorten(repr(first['input']))}."
+        ) from None
+    return {name: getattr(found, name) for name in options}
 
 
 def _options_of(kind: Callable[..., Any]) -> tuple[ReaderOption, ...]:
