@@ -31,8 +31,8 @@ check: $(DEV) ## Lint, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test-train: $(TRAIN) ## Install torch, Ray and the hub's loader and run the tests that need them
-	$(BIN)/python -m pytest -m "torch or hub or ray" $(PYTEST_ARGS)
+test-train: $(TRAIN) ## Install torch, Ray, the hub's loader and the SDKs of APIs and run the tests that need them
+	$(BIN)/python -m pytest -m "torch or hub or ray or api" $(PYTEST_ARGS)
 
 miniature: $(TRAIN) ## From nothing to a reward model and a policy that learned from it (QUICK=1: minutes, to see it work)
 	$(BIN)/roboreward miniature $(if $(filter-out 0,$(QUICK)),--quick --out miniature-quick)
@@ -62,5 +62,5 @@ $(DEV): pyproject.toml constraints.txt | $(MADE)
 	@touch $(BASE) $@
 
 $(TRAIN): pyproject.toml constraints.txt | $(MADE)
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev,train,rl,ray,hub-tests]" $(EXPLAIN)
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev,train,rl,ray,hub-tests,api,api-tests,vlm,lora,vlm-tests]" $(EXPLAIN)
 	@touch $(BASE) $(DEV) $@

@@ -56,6 +56,39 @@ def test_a_model_is_shown_nothing_but_frames_task_and_id(
     assert vars(seen[0]).keys() == {"sample", "task", "query_id"}
 
 
+def test_what_failed_is_asked_again_when_that_is_wanted_and_nothing_else_is(
+    example_set: ExampleSet, no_videos: list[Path], fake_model: Any, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    is_down = True
+
+    def rule(query: Query) -> Verdict:
+        asked.append(query.query_id)
+        if is_down and len(asked) % 3 == 0:
+            return Verdict.without_score("failed", "no network")
+        if len(asked) == 5:
+            return Verdict.without_score("refused", "declined")
+        return Verdict.scored(2)
+
+    first = only(run_bench(example_set, [fake_model(rule)], tmp_path))
+    failed = [r.example_id for r in first.records if r.verdict.status == "failed"]
+    assert len(failed) == len(example_set.examples) // 3
+    asked.clear()
+    assert only(run_bench(example_set, [fake_model(rule)], tmp_path)) == first
+    assert asked == []
+    is_down = False
+    again = only(run_bench(example_set, [fake_model(rule)], tmp_path, retry_failed=True))
+    assert asked == failed
+    assert again == load_run(again.folder)
+    assert again.is_complete
+    assert {r.verdict.status for r in again.records} == {"scored", "refused"}
+    kept = {r.example_id: r for r in first.records if r.example_id not in failed}
+    assert kept.items() <= {r.example_id: r for r in again.records}.items()
+    asked.clear()
+    assert only(run_bench(example_set, [fake_model(rule)], tmp_path, retry_failed=True)) == again
+    assert asked == []
+
+
 def test_a_finished_run_is_read_back_and_asks_nothing(
     example_set: ExampleSet, no_videos: list[Path], fake_model: Any, tmp_path: Path
 ) -> None:

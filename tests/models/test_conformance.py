@@ -6,15 +6,22 @@ import pytest
 
 import roboreward.models
 from roboreward.core import ENDS_ONLY, Query, UsageError, Verdict
-from roboreward.models import available_models, load_model
+from roboreward.models import API_SCHEMES, available_models, load_model
 from roboreward.testing import ConformanceError, check_reward_model, synthetic_queries
 
 WEIGHTS = Path(roboreward.models.__file__).parent / "weights"
-FILLED_IN = {"<model>": "mock:2", "<score or text>": "4", "<folder>": str(WEIGHTS)}
+FILLED_IN = {
+    "<model>": "mock:2",
+    "<score or text>": "4",
+    "<folder>": str(WEIGHTS),
+    "<folder>:<model>": f"{WEIGHTS}:nano",
+}
 BUILT_IN = [
     re.sub("<.*>", lambda blank: FILLED_IN[blank.group()], info.name)
     for info in available_models()
     if info.is_usable
+    and not re.search("^qwen:|<(vlm|weights)>", info.name)
+    and not info.name.startswith(API_SCHEMES)  # test_api_conformance.py has those
 ]
 
 

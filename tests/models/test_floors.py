@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from roboreward.core import FittedOnLabels, Query, UsageError
-from roboreward.models import Constant, FirstFrame, LabelSampler, Mock, TextOnly, load_model
+from roboreward.models import (
+    ABLATIONS,
+    Ablated,
+    Constant,
+    FirstFrame,
+    LabelSampler,
+    Mock,
+    TextOnly,
+    load_model,
+)
 from roboreward.testing import synthetic_queries, synthetic_sample
 
 LABELS = [1] * 50 + [2] * 30 + [4] * 20
@@ -134,6 +143,60 @@ def test_first_frame_shows_nothing_but_the_first_frame():
         assert verdict.frames.indices == (0, 0, 0, 0)
     assert model.name == "floor:first-frame:looker" == verdicts[0].model
     assert model.frame_policy == inner.frame_policy
+
+
+def shown_by(ablation, *, seed=0, query_id="q", num_frames=5):
+    inner = Looker()
+    sample = synthetic_sample(num_frames=num_frames)
+    (verdict,) = Ablated(inner, ablation, seed=seed).score([Query(sample, "lift it", query_id)])
+    assert verdict.frames is not None
+    return sample, inner.seen[0], verdict
+
+
+@pytest.mark.parametrize(
+    ("ablation", "order"),
+    [
+        ("first-frame", (0, 0, 0, 0, 0)),
+        ("last-frame", (4, 4, 4, 4, 4)),
+        ("frozen", (2, 2, 2, 2, 2)),
+        ("reversed", (4, 3, 2, 1, 0)),
+    ],
+)
+def test_an_ablation_shows_what_it_says_at_the_times_of_the_true_places(ablation, order):
+    sample, shown, verdict = shown_by(ablation)
+    assert np.array_equal(shown.frames_THWC, sample.frames_THWC[list(order)])
+    assert shown.record.timestamps_s == sample.record.timestamps_s
+    assert verdict.frames.indices == tuple(10 * place for place in order)
+    assert verdict.model == f"floor:{ablation}:looker"
+
+
+def test_shuffling_shows_all_frames_in_an_order_of_its_own_for_each_query_and_seed():
+    sample, shown, verdict = shown_by("shuffled", num_frames=8)
+    indices = verdict.frames.indices
+    assert sorted(indices) == list(sample.record.indices) != list(indices)
+    assert np.array_equal(shown.frames_THWC, sample.frames_THWC[[i // 10 for i in indices]])
+    assert shown.record.timestamps_s == sample.record.timestamps_s
+    assert shown_by("shuffled", num_frames=8)[2].frames.indices == indices
+    assert shown_by("shuffled", num_frames=8, seed=1)[2].frames.indices != indices
+    assert shown_by("shuffled", num_frames=8, query_id="r")[2].frames.indices != indices
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS)
+def test_one_frame_stays_one_frame(ablation):
+    sample, shown, _ = shown_by(ablation, num_frames=1)
+    assert np.array_equal(shown.frames_THWC, sample.frames_THWC)
+
+
+def test_another_seed_is_another_revision_only_where_it_matters():
+    inner = Looker()
+    assert Ablated(inner, "shuffled").revision != Ablated(inner, "shuffled", seed=1).revision
+    assert Ablated(inner, "frozen").revision == Ablated(inner, "frozen", seed=1).revision == "1"
+
+
+def test_an_ablated_model_offers_only_what_it_can_pass_on():
+    inner = Looker()
+    inner.capabilities = frozenset({"distribution", "dense", "preference"})
+    assert Ablated(inner, "reversed").capabilities == {"distribution"}
 
 
 def test_a_query_without_a_task_fails_alone():

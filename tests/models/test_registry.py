@@ -17,6 +17,10 @@ from roboreward.models import ENTRY_POINTS, Constant, available_models, load_mod
         "floor:text-only",
         "floor:first-frame:mock:4",
         "floor:first-frame:floor:constant-2",
+        "floor:last-frame:mock:4",
+        "floor:frozen:mock:4",
+        "floor:shuffled:mock:4",
+        "floor:reversed:mock:4",
         "mock:4",
         "mock:ANSWER: 4",
         "mock:I cannot judge: sorry",
@@ -37,6 +41,8 @@ def test_a_model_is_loaded_under_the_name_that_was_asked_for(uri):
         ("floor:firstframe", "floor:first-frame"),
         ("floor:", "floor:"),
         ("floor:first-frame:floor:first-frame", "floor:first-frame"),
+        ("floor:shuffled:floor:last-frame:mock:4", "floor:shuffled"),
+        ("floor:lastframe", "floor:last-frame"),
     ],
 )
 def test_an_unknown_name_gets_the_nearest_ones(uri, near):
@@ -54,19 +60,13 @@ def test_a_name_like_no_other_gets_the_whole_list(uri):
 @pytest.mark.parametrize(
     "uri",
     [
-        "openai:gpt-5",
-        "gemini:robotics-er",
-        "anthropic:claude",
-        "vllm:http://host:8000/model",
-        "topreward:qwen",
-        "gvl:qwen",
         "teetone/RoboReward-8B",
         "someone/else.model@main",
-        "floor:first-frame:openai:gpt-5",
+        "floor:first-frame:teetone/RoboReward-8B",
     ],
 )
-def test_a_model_that_is_only_planned_says_so_and_is_not_faked(uri):
-    with pytest.raises(UsageError, match=r"does not run .* yet\. It runs: .*floor:constant-1"):
+def test_weights_that_are_not_here_are_neither_downloaded_nor_faked(uri):
+    with pytest.raises(UsageError, match=r"no copy of .* on this machine|needs .*not installed"):
         load_model(uri)
 
 
@@ -74,6 +74,18 @@ def test_a_model_that_is_only_planned_says_so_and_is_not_faked(uri):
 def test_a_constant_outside_the_rubric_is_refused(uri):
     with pytest.raises(UsageError, match="1 to 5"):
         load_model(uri)
+
+
+def test_a_floor_that_cannot_be_had_says_why():
+    with pytest.raises(UsageError, match="no package carries weights"):
+        load_model("floor:clip-similarity")
+
+
+@pytest.mark.parametrize(
+    "ablation", ["first-frame", "last-frame", "frozen", "shuffled", "reversed"]
+)
+def test_an_ablation_alone_is_that_of_nano(ablation, needs_nano):
+    assert load_model(f"floor:{ablation}").name == f"floor:{ablation}:nano"
 
 
 def test_the_list_names_what_runs_and_what_is_missing():

@@ -16,7 +16,14 @@ from pydantic import ValidationError
 from roboreward.bench.config import RunConfig
 from roboreward.bench.record import Record
 from roboreward.core import DataError, StoreError, UsageError, identity_of
-from roboreward.store import environment, lock_folder, read_jsonl, sha256_file, write_json
+from roboreward.store import (
+    environment,
+    lock_folder,
+    read_jsonl,
+    sha256_file,
+    write_atomic,
+    write_json,
+)
 
 RUN, RECORDS, SUMMARY, DONE = "run.json", "records.jsonl", "summary.json", "DONE"
 
@@ -80,6 +87,22 @@ def finish(folder: Path, *, summary: dict[str, Any], num_records: int) -> None:
         "summary_sha256": sha256_file(folder / SUMMARY),
     }
     write_json(folder / DONE, done)
+
+
+def reopen(folder: Path) -> int:
+    """Take the records with status "failed" out of a run, so that it is unfinished and they can be asked again.
+
+    Returns:
+        How many there were. With none, nothing is changed.
+    """
+    records = read_records(folder / RECORDS)
+    kept = [record for record in records if record.verdict.status != "failed"]
+    if len(kept) < len(records):
+        # In this order: a kill in between leaves a run that is unfinished, never one whose seal is broken.
+        (folder / DONE).unlink(missing_ok=True)
+        lines = [json.dumps(r.model_dump(mode="json", exclude_defaults=True)) for r in kept]
+        write_atomic(folder / RECORDS, "".join(f"{line}\n" for line in lines))
+    return len(records) - len(kept)
 
 
 def load_run(folder: Path) -> RunResult:

@@ -2,11 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Protocol
 
-from roboreward.core import Example, UsageError
+from roboreward.core import UsageError
 
 
-def group_folds(examples: Sequence[Example], *, num_folds: int) -> dict[str, int]:
+class _Grouped(Protocol):
+    @property
+    def group(self) -> str: ...
+
+
+def group_folds(examples: Sequence[_Grouped], *, num_folds: int) -> dict[str, int]:
     """Deal groups to folds, the same way for the same set of groups, whatever their order.
 
     Groups are sorted by the digest of their name and dealt in turn, so every fold but the last few is equally full and

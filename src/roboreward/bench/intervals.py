@@ -86,6 +86,21 @@ class Draws:
             out[:, source] = weights @ counts_GK[places]
         return out.reshape(-1, len(self.sources), 5, 6)
 
+    def sums(self, clusters: Sequence[Cluster], values_NK: Floats) -> Floats:
+        """Return sums over the rows of each draw, (D, K): a row counts as often as its cluster was drawn.
+
+        Args:
+            clusters: Where each row belongs, N of them.
+            values_NK: What to add up.
+        """
+        places = [self._place[cluster] for cluster in clusters]
+        per_GK = np.zeros((self.num_groups, values_NK.shape[1]))
+        np.add.at(per_GK, places, values_NK)
+        out = np.zeros((self._num_draws, values_NK.shape[1]))
+        for members, weights in self._by_source:
+            out += weights @ per_GK[members]
+        return out
+
     def estimate(
         self,
         metric: Metric,

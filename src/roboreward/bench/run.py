@@ -19,6 +19,7 @@ from roboreward.bench.folder import (
     load_run,
     open_folder,
     read_records,
+    reopen,
 )
 from roboreward.bench.folds import group_folds
 from roboreward.bench.record import Record
@@ -82,6 +83,7 @@ def run_bench(
     limit: int | None = None,
     seed: int = 0,
     chunk_size: int = 32,
+    retry_failed: bool = False,
     progress: Progress | None = None,
 ) -> list[RunResult]:
     """Run each model on the set, into `out/<run id>/`, and return the finished runs in the order of `models`.
@@ -96,6 +98,8 @@ def run_bench(
         limit: Score only this many examples; see `choose_examples`.
         seed: Recorded in the run's identity.
         chunk_size: Queries handed to a model at once; at most so many answers are lost by a kill.
+        retry_failed: Ask again what has a record with status "failed" (the network, a budget, a video that could not be
+            read), also in runs that are finished.
         progress: Called after each record.
 
     Raises:
@@ -123,7 +127,13 @@ def run_bench(
         )
         if config.run_id not in results:
             results[config.run_id] = _run_one(
-                model, examples, config, out=Path(out), cache=cache, progress=progress
+                model,
+                examples,
+                config,
+                out=Path(out),
+                cache=cache,
+                retry_failed=retry_failed,
+                progress=progress,
             )
     return list(results.values())
 
@@ -149,9 +159,12 @@ def _run_one(
     *,
     out: Path,
     cache: FrameCache,
+    retry_failed: bool,
     progress: Progress | None,
 ) -> RunResult:
     with open_folder(out, config, num_examples=len(examples)) as folder:
+        if retry_failed:
+            reopen(folder)
         if (folder / DONE).exists():
             return load_run(folder)
         with JsonlWriter(folder / RECORDS) as writer:  # mends a torn last line before we read

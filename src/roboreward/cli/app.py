@@ -4,6 +4,7 @@ import click
 
 import roboreward
 from roboreward.cli.bench import bench
+from roboreward.cli.calibrate import calibrate
 from roboreward.cli.dataset import dataset
 from roboreward.cli.dataset_build import build, plan
 from roboreward.cli.demo import demo
@@ -36,6 +37,7 @@ for _command in (
     demo,
     score,
     bench,
+    calibrate,
     dataset,
     train,
     rl,

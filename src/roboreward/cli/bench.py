@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from roboreward.cli.api_options import ApiChoices, api_options, asking
 from roboreward.cli.edge import EXIT_FINDINGS, json_option, plain, print_json
 from roboreward.cli.places import cache_folder
 
@@ -65,6 +66,12 @@ def bench() -> None:
     is_flag=True,
     help="Leave out the floors: constants, label sampler, text only, first frame.",
 )
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Ask again what failed before: network, budget, a video that could not be read.",
+)
+@api_options
 @json_option
 @click.pass_context
 def run(
@@ -75,7 +82,9 @@ def run(
     skip_bad: bool,
     limit: int | None,
     no_floors: bool,
+    retry_failed: bool,
     as_json: bool,
+    api: ApiChoices,
 ) -> None:
     """Score a set with each model and with the floors.
 
@@ -91,12 +100,20 @@ def run(
 
     examples = open_examples(set_name, skip_bad=skip_bad)
     models = list(uris) if no_floors else with_floors(uris)
-    results = run_bench(examples, models, out, limit=limit, progress=None if as_json else progress)
+    watch = None if as_json else progress
+    with asking(api):
+        results = run_bench(
+            examples, models, out, limit=limit, retry_failed=retry_failed, progress=watch
+        )
     report_on(results, as_json=as_json, num_bad_rows=len(examples.bad_rows))
     if not as_json:
         click.echo(
             f"Runs: {plain(str(out))}. Page: roboreward bench report {plain(str(out))} --html report.html"
         )
+        num_failed = sum(r.verdict.status == "failed" for x in results for r in x.records)
+        if num_failed:
+            again = "The same command with --retry-failed asks again, and nothing else."
+            click.echo(f"{num_failed:,} questions failed. {again}")
     ctx.exit(0 if all(_is_whole(result) for result in results) else EXIT_FINDINGS)
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from roboreward.cli.api_options import asking
 from roboreward.cli.edge import json_option, print_json
 
 
@@ -11,7 +12,8 @@ def models(as_json: bool) -> None:
     """List the reward models: what each is, and how to make it usable where it is not."""
     from roboreward.models import available_models
 
-    found = available_models()
+    with asking():
+        found = available_models()
     if as_json:
         keys = ("name", "summary", "is_usable", "hint")
         print_json([{key: getattr(model, key) for key in keys} for model in found])

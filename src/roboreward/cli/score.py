@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from roboreward.cli.api_options import ApiChoices, api_options, asking
 from roboreward.cli.edge import EXIT_FINDINGS, EXIT_INPUT, json_option, plain, print_json
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     metavar="OUT.png",
     help="Save the frames that were seen as a picture (numbered when there are several videos).",
 )
+@api_options
 @json_option
 @click.pass_context
 def score(
@@ -38,6 +40,7 @@ def score(
     uri: str,
     picture: Path | None,
     as_json: bool,
+    api: ApiChoices,
 ) -> None:
     """Score how far the robot in each VIDEO got with the task, from 1 to 5.
 
@@ -50,16 +53,17 @@ def score(
     from roboreward.judge import check_task
 
     task = check_task(task)
-    model = _loaded(uri)
-    if picture is not None:
-        _check_picture(picture)
     results = []
-    for position, video in enumerate(videos):
-        target = picture and _numbered(picture, position, len(videos))
-        result = _score_one(video, task, model, target)
-        results.append(result)
-        if not as_json:
-            _show(result, is_first=position == 0)
+    with asking(api):
+        model = _loaded(uri)
+        if picture is not None:
+            _check_picture(picture)
+        for position, video in enumerate(videos):
+            target = picture and _numbered(picture, position, len(videos))
+            result = _score_one(video, task, model, target)
+            results.append(result)
+            if not as_json:
+                _show(result, is_first=position == 0)
     if as_json:
         print_json({"task": task, "model": model.name, "results": [_as_json(r) for r in results]})
     ctx.exit(_exit_code(results))

@@ -55,6 +55,9 @@ def _scored(verdict: Verdict) -> list[Text]:
     if verdict.expected is not None and verdict.success_prob is not None:
         text = f"{verdict.expected:.2f}; a success (4 or 5) with {verdict.success_prob:.0%}"
         lines.append(_line("expected", text))
+    if verdict.level_set is not None:
+        levels = " or ".join(str(level) for level in verdict.level_set)
+        lines.append(_line("set", f"{levels}, as likely as its calibration states"))
     return lines
 
 

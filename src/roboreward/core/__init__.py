@@ -1,5 +1,12 @@
 """The project's words as small frozen types. No input or output happens here."""
 
+from roboreward.core.dense import (
+    DenseRewardModel,
+    Smoothing,
+    check_anchors,
+    curve_of,
+    progress_curve,
+)
 from roboreward.core.door import lazy_door
 from roboreward.core.episode import Episode, Example, Label, Origin, Provenance, Validation, View
 from roboreward.core.errors import (
@@ -21,6 +28,7 @@ from roboreward.core.frames import (
     Query,
 )
 from roboreward.core.identity import canonical_json, content_id, identity_of, role_of
+from roboreward.core.preference import Pair, Preference, PreferenceModel
 from roboreward.core.reward_model import Capability, FittedOnLabels, RewardModel
 from roboreward.core.rubric import (
     RUBRIC_V1,
@@ -37,6 +45,7 @@ from roboreward.core.verdict import Probs, Status, Usage, Verdict
 __all__ = [
     "Capability",
     "DataError",
+    "DenseRewardModel",
     "ENDS_ONLY",
     "Episode",
     "Example",
@@ -50,6 +59,9 @@ __all__ = [
     "MediaRefused",
     "MissingExtra",
     "Origin",
+    "Pair",
+    "Preference",
+    "PreferenceModel",
     "Probs",
     "Provenance",
     "Query",
@@ -60,6 +72,7 @@ __all__ = [
     "SCORES",
     "SUCCESS_SCORE",
     "Score",
+    "Smoothing",
     "Status",
     "StoreError",
     "UnknownName",
@@ -69,9 +82,12 @@ __all__ = [
     "Verdict",
     "View",
     "canonical_json",
+    "check_anchors",
     "content_id",
+    "curve_of",
     "identity_of",
     "lazy_door",
+    "progress_curve",
     "progress_of",
     "role_of",
     "shorten",

@@ -45,6 +45,7 @@ class Verdict(BaseModel):
         probs: Probabilities of the scores 1..5, or None. They add up to 1.
         expected: Mean of the distribution in [1, 5], or None.
         success_prob: Probability of a score of 4 or 5, or None.
+        level_set: Neighbouring levels that hold the truth with the chance that a calibration states, or None.
         distribution_source: Where `probs` come from. "head" is a five-way output layer of the model.
         rationale: The model's own explanation, when it gives one.
         raw_text: The completion, unedited, for models that answer in text.
@@ -62,6 +63,7 @@ class Verdict(BaseModel):
     probs: Probs | None = None
     expected: float | None = Field(default=None, ge=1, le=5)
     success_prob: float | None = Field(default=None, ge=0, le=1)
+    level_set: tuple[Score, ...] | None = Field(default=None, min_length=1)
     distribution_source: Literal["logprobs", "samples", "head", "none"] = "none"
     rationale: str | None = None
     raw_text: str | None = None

@@ -48,6 +48,13 @@ SIM_SETS: Final[Mapping[str, SimSet]] = MappingProxyType(
         "sim-test-phrasing": SimSet(
             "test-phrasing", 80, "400 rollouts with wordings that training never uses"
         ),
+        "sim-val": SimSet(
+            "train",
+            160,
+            "800 rollouts in scenes of training that no training shows, to calibrate on",
+            # Training takes from 0, its own validation from 1,000,000; the studies begin behind these.
+            4_000_000,
+        ),
         "sim-demo": SimSet(
             "test", 6, "30 rollouts, larger and smoother, for the demo", 500_000, 20, 160
         ),

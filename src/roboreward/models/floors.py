@@ -16,6 +16,7 @@ from roboreward.core import (
     UsageError,
     Verdict,
 )
+from roboreward.models.ablated import Ablated
 from roboreward.models.answering import answer_each
 
 
@@ -82,7 +83,7 @@ class LabelSampler:
         return SCORES[min(4, sum(uniform >= share for share in cumulative))]
 
 
-class FirstFrame:
+class FirstFrame(Ablated):
     """Another model that sees only the first frame, repeated as often as it was given frames.
 
     What it scores better than the blind floors is what the start of a video gives away.
@@ -92,19 +93,7 @@ class FirstFrame:
     """
 
     def __init__(self, inner: RewardModel) -> None:
-        self.inner = inner
-        self.name = f"floor:first-frame:{inner.name}"
-        self.revision = inner.revision
-        self.frame_policy: FramePolicy = inner.frame_policy
-        self.capabilities: frozenset[Capability] = inner.capabilities
-
-    def score(self, queries: Sequence[Query]) -> list[Verdict]:
-        """Ask the inner model about the first frame of every query."""
-        frozen = [
-            Query(q.sample.take((0,) * len(q.sample.frames_THWC)), q.task, q.query_id)
-            for q in queries
-        ]
-        return [v.model_copy(update={"model": self.name}) for v in self.inner.score(frozen)]
+        super().__init__(inner, "first-frame")
 
 
 def label_counts(

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from roboreward.core import RewardModel, UnknownName, UsageError, shorten
+from roboreward.core import RewardModel, UnknownName, UsageError
 
 ENTRY_POINTS: Final = "roboreward.models"
 """Entry-point group of plug-ins. The entry's name is what stands before the colon of a model's name; its value is a
@@ -32,7 +32,10 @@ class ModelInfo(NamedTuple):
     hint: str = ""
 
 
-_NOT_YET: Final = "planned; this version does not run it yet"
+NO_CLIP: Final = (
+    "no package carries weights that put pictures and texts into one space; a plug-in can"
+)
+"""Why there is no floor by the likeness of picture and task."""
 
 # Name before the colon -> file and function of this room.
 _BUILT_IN: Final = {
@@ -41,6 +44,16 @@ _BUILT_IN: Final = {
     "nano-no-negatives": "nano_loader:load_no_negatives",
     "floor": "floor_loader:load",
     "mock": "mock:Mock",
+    "topreward": "topreward:load",
+    "gvl": "gvl:load",
+    "verifier": "verifier:load",
+    "robometer": "robometer_loader:load",
+    "calibrated": "calibrated:load",
+    "qwen": "qwen_loader:load_local_judge",
+    "openai": "api_loader:load_openai",
+    "vllm": "api_loader:load_vllm",
+    "gemini": "api_loader:load_gemini",
+    "anthropic": "api_loader:load_anthropic",
 }
 _NANO, _FIRST_FRAME = "nano", "floor:first-frame"
 _NANO_IS: Final = "the embedded model: small, CPU only, knows the simulated tabletop"
@@ -52,23 +65,27 @@ _NAMES: Final = (
     ModelInfo("floor:label-sampler", "floor: draws from the set's labels (bench only)", True),
     ModelInfo("floor:text-only", "floor: learns scores from task texts, blind (bench only)", True),
     ModelInfo("floor:first-frame:<model>", "floor: any model, shown the first frame only", True),
+    ModelInfo("floor:last-frame:<model>", "floor: any model, shown the last frame only", True),
+    ModelInfo("floor:frozen:<model>", "floor: any model, shown the middle frame only", True),
+    ModelInfo("floor:shuffled:<model>", "floor: any model, its frames in random order", True),
+    ModelInfo("floor:reversed:<model>", "floor: any model, its frames backwards", True),
     ModelInfo("nano:<folder>", "a nano that `roboreward train` wrote", True),
     ModelInfo("nano-no-relabels", "ablation of nano: trained without relabels", True),
     ModelInfo("nano-no-negatives", "ablation of nano: without clips and relabels", True),
+    ModelInfo(
+        "calibrated:<folder>:<model>", "a model with what `roboreward calibrate` wrote", True
+    ),
+    ModelInfo("qwen:<folder>", "published prompt on local Qwen-VL weights (extra vlm)", True),
+    ModelInfo("topreward:<vlm>", "zero-shot: how likely the claim of success is found true", True),
+    ModelInfo("gvl:<vlm>", "zero-shot: progress of shuffled frames", True),
+    ModelInfo("verifier:<vlm>", "zero-shot: expected scores over several criteria", True),
+    ModelInfo("robometer:<weights>", "Robometer's progress and success heads (extra vlm)", True),
     ModelInfo("mock:<score or text>", "answers a fixed text through the parser, for trials", True),
 )
 _PLANNED: Final = (
-    ModelInfo("teetone/RoboReward-8B", "published weights, local or from a hub", False, _NOT_YET),
-    ModelInfo("teetone/RoboReward-4B", "published weights, local or from a hub", False, _NOT_YET),
-    ModelInfo("openai:<model>", "a model behind the OpenAI API", False, _NOT_YET),
-    ModelInfo("gemini:<model>", "a model behind the Gemini API", False, _NOT_YET),
-    ModelInfo("anthropic:<model>", "a model behind the Anthropic API", False, _NOT_YET),
-    ModelInfo("vllm:<http://host:port/model>", "a model behind a vLLM server", False, _NOT_YET),
-    ModelInfo("topreward:<model>", "zero-shot: probability of success", False, _NOT_YET),
-    ModelInfo("gvl:<model>", "zero-shot: progress of shuffled frames", False, _NOT_YET),
+    ModelInfo("floor:clip-similarity", "floor: likeness of picture and task", False, NO_CLIP),
 )
-_PLANNED_SCHEMES: Final = {info.name.partition(":")[0] for info in _PLANNED if ":" in info.name}
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(?:@[\w.-]+)?")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(?:@[\w./-]+)?")
 
 
 def load_model(uri: str) -> RewardModel:
@@ -79,8 +96,8 @@ def load_model(uri: str) -> RewardModel:
 
     Raises:
         UnknownName: There is no such model; the nearest names are offered.
-        UsageError: The model is planned but this version does not run it, its name is incomplete, or the plug-in that
-            offers it does not work.
+        UsageError: The model cannot be had, its name is incomplete, there is no copy of its weights here, or the
+            plug-in that offers it does not work.
     """
     name = uri.strip()
     scheme, _, rest = name.partition(":")
@@ -91,13 +108,10 @@ def load_model(uri: str) -> RewardModel:
     plug_in = _plug_ins().get(scheme)
     if plug_in is not None:
         return _load_plug_in(plug_in, rest)
-    if scheme in _PLANNED_SCHEMES or _HUB_NAME.fullmatch(name):
-        usable = ", ".join(info.name for info in available_models() if info.is_usable)
-        raise UsageError(
-            f"This version does not run {shorten(name)!r} yet. It runs: {usable}. "
-            "Other models can be added as plug-ins through the entry-point group "
-            f'"{ENTRY_POINTS}".'
-        )
+    if _HUB_NAME.fullmatch(name) or ("/" in name and Path(name).is_dir()):  # weights, as files
+        from roboreward.models.qwen_loader import load_judge
+
+        return load_judge(name)
     raise UnknownName("model", name, _known_names())
 
 
@@ -108,7 +122,7 @@ def available_models() -> list[ModelInfo]:
         for name, entry in sorted(_plug_ins().items())
         if name not in _BUILT_IN
     ]
-    return [*_nano_names(), *_NAMES, *plug_ins, *_PLANNED]
+    return [*_nano_names(), *_NAMES, *_weights_names(), *_api_names(), *plug_ins, *_PLANNED]
 
 
 def _nano_names() -> list[ModelInfo]:
@@ -119,6 +133,28 @@ def _nano_names() -> list[ModelInfo]:
     return [ModelInfo(name, summary, is_there, hint) for name, summary in names]
 
 
+def _weights_names() -> list[ModelInfo]:
+    """The published weights; usable where the extra is installed and the hub's cache has a copy."""
+    from roboreward.models.qwen_loader import why_not_usable
+
+    names = ("teetone/RoboReward-8B", "teetone/RoboReward-4B")
+    hints = {name: why_not_usable(name) for name in names}
+    return [
+        ModelInfo(name, "published weights (extra vlm)", not hints[name], hints[name])
+        for name in names
+    ]
+
+
+def _api_names() -> list[ModelInfo]:
+    """Models behind an API; usable where the SDK is installed and, inside a `use_api`, a key is given."""
+    from roboreward.models.api_settings import API_NAMES, why_not_usable
+
+    hints = {name: why_not_usable(scheme) for scheme, name, _ in API_NAMES}
+    return [
+        ModelInfo(name, summary, not hints[name], hints[name]) for _, name, summary in API_NAMES
+    ]
+
+
 def unknown_model(name: str) -> UnknownName:
     """Return the error for a name that starts like a built-in model but is none."""
     return UnknownName("model", name, _known_names())
@@ -126,7 +162,9 @@ def unknown_model(name: str) -> UnknownName:
 
 def _known_names() -> list[str]:
     names = {_NANO, _FIRST_FRAME, *(i.name for i in available_models() if i.is_usable)}
-    return [name.replace("<score or text>", "4") for name in names if not name.endswith("<model>")]
+    names |= {name.removesuffix(":<model>") for name in names if name.startswith("floor:")}
+    forms = ("<model>", "<vlm>")
+    return [name.replace("<score or text>", "4") for name in names if not name.endswith(forms)]
 
 
 def _plug_ins() -> dict[str, EntryPoint]:

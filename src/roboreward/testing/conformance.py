@@ -107,7 +107,9 @@ def _answer_findings(
 
 def _verdict_findings(model: RewardModel, query: Query, verdict: Verdict) -> Iterator[str]:
     who = query.query_id or "a query"
-    if verdict.model != model.name or verdict.revision != model.revision:
+    # Behind the model's own revision may stand what a provider says answered.
+    is_own = f"{verdict.revision} ".startswith(f"{model.revision} ")
+    if verdict.model != model.name or not is_own:
         yield (
             f"the verdict on {who} names {verdict.model!r} revision {verdict.revision!r}, "
             f"the model is {model.name!r} revision {model.revision!r}"

@@ -1,0 +1,75 @@
+"""From a name to a local vision-language model, or to the judge that stands on it. Imports torch when it is called."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from roboreward.core import MissingExtra, RewardModel, UsageError
+
+if TYPE_CHECKING:
+    from roboreward.models.qwen.config import QwenConfig
+    from roboreward.models.qwen.vlm import QwenVl
+
+_EXTRA: Final = ("torch", "transformers", "tokenizers")
+_HUB_CACHE: Final = Path("~/.cache/huggingface/hub")
+"""Where the hub's library keeps its files unless it is told otherwise."""
+
+
+def load_qwen(
+    name: str, *, config: "QwenConfig | None" = None, shown_as: str | None = None
+) -> "QwenVl":
+    """Return the model in a folder, or the one with this name in the hub's cache; see `qwen.vlm.QwenVl`.
+
+    Args:
+        name: A folder, or "owner/name@revision".
+        config: Settings.
+        shown_as: The model's name in verdicts; `name` when None.
+
+    Raises:
+        UsageError: There is no such model here, or it is not whole.
+        MissingExtra: The extra vlm is not installed.
+    """
+    missing = [package for package in _EXTRA if find_spec(package) is None]
+    if missing:
+        raise MissingExtra(missing[0], "vlm", "A local vision-language model")
+    from roboreward.models.qwen.vlm import QwenVl
+
+    return QwenVl(name, config=config, shown_as=shown_as)
+
+
+def load_local_vlm(rest: str) -> "QwenVl":
+    """Return the model of "qwen:<folder or owner/name@revision>", given what stands behind the colon.
+
+    Raises:
+        UsageError: Nothing is named, there is no such model here, or it is not whole.
+        MissingExtra: The extra vlm is not installed.
+    """
+    if not rest:
+        raise UsageError("qwen: needs a folder or a name on the hub, such as qwen:./my-checkpoint.")
+    return load_qwen(rest, shown_as=f"qwen:{rest}")
+
+
+def load_judge(name: str, *, config: "QwenConfig | None" = None) -> RewardModel:
+    """Return the published prompt on the model with this name; see `load_qwen`."""
+    return _judge(load_qwen(name, config=config))
+
+
+def load_local_judge(rest: str) -> RewardModel:
+    """Return the published prompt on the model of "qwen:..."; see `load_local_vlm`."""
+    return _judge(load_local_vlm(rest))
+
+
+def why_not_usable(name: str) -> str:
+    """Return what to do before the model with this name on the hub can be loaded; empty when nothing is known of."""
+    if any(find_spec(package) is None for package in _EXTRA):
+        return 'needs the extra vlm: pip install "roboreward[vlm]"'
+    snapshots = _HUB_CACHE.expanduser() / f"models--{name.replace('/', '--')}" / "snapshots"
+    if not snapshots.is_dir():
+        return f"no copy where the hub keeps them by default; get it with: hf download {name}"
+    return ""
+
+
+def _judge(vlm: "QwenVl") -> RewardModel:
+    from roboreward.models.qwen.judge import QwenJudge
+
+    return QwenJudge(vlm)

@@ -1,0 +1,201 @@
+"""The ledger: every paid call that gave an answer, kept so that it is never paid again.
+
+One SQLite file in write-ahead mode, forced to disk at each entry: what `put` has returned survives a kill and a power
+cut. Several threads and several processes may use one file at once. It holds what was answered, never what was shown:
+no picture, no task, no key.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from roboreward.core import StoreError, canonical_json
+from roboreward.store.failure import cannot_write
+
+LEDGER_FORMAT: Final = 1
+_WAIT_S: Final = 30.0
+_MAX_ASKED: Final = 500  # SQLite takes at most 999 parameters in old builds
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS calls (
+  key TEXT PRIMARY KEY, provider TEXT NOT NULL, model TEXT NOT NULL, status TEXT NOT NULL, made_at TEXT NOT NULL,
+  cost_usd REAL, entry TEXT NOT NULL
+) WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One paid call and its answer.
+
+    Attributes:
+        provider: Such as "openai".
+        model: As it was asked for.
+        served_by: What the provider says answered, such as a dated snapshot.
+        status: "ok", "refused", "truncated" or "empty"; a call that failed has no entry.
+        reason: In words, where the status is not "ok".
+        text: The answer.
+        tokens: Its tokens, each as [text, {alternative: natural log-probability}].
+        input_tokens, output_tokens, cached_tokens: As the provider counts; cached ones are part of the input.
+        cost_usd: By the price table in force, or None where the price is unknown.
+        prices: Version of that table.
+        latency_s: From the first byte sent to the last one read, of the try that succeeded.
+    """
+
+    provider: str
+    model: str
+    status: str
+    served_by: str = ""
+    reason: str = ""
+    text: str = ""
+    tokens: tuple[tuple[str, dict[str, float]], ...] = field(default=())
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+    prices: str = ""
+    latency_s: float | None = None
+
+
+class Ledger:
+    """Answers of paid calls by the key of what was asked.
+
+    Args:
+        path: The file; made, with its folders, when missing. Readable by its owner alone.
+
+    Raises:
+        StoreError: The file cannot be made or opened, or is no ledger of this version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        try:
+            self._db = sqlite3.connect(
+                self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+        self._is_open = True
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self.close()
+            raise self._trouble(error) from error
+
+    def get(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
+        """Return the entries that there are, by key.
+
+        Raises:
+            StoreError: The file cannot be read, or an entry in it is damaged.
+        """
+        found: dict[str, LedgerEntry] = {}
+        for start in range(0, len(keys), _MAX_ASKED):
+            part = keys[start : start + _MAX_ASKED]
+            marks = ",".join("?" * len(part))
+            # Only question marks are put into the text; the keys are bound.
+            query = f"SELECT key, entry FROM calls WHERE key IN ({marks})"  # noqa: S608
+            for key, text in self._run(query, tuple(part)):
+                found[key] = self._entry(key, text)
+        return found
+
+    def put(self, key: str, entry: LedgerEntry) -> None:
+        """Keep an answer; it is on disk when this returns. The first entry of a key stays.
+
+        Raises:
+            StoreError: The disk is full or refuses.
+        """
+        row = (
+            key,
+            entry.provider,
+            entry.model,
+            entry.status,
+            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            entry.cost_usd,
+            canonical_json(asdict(entry)),
+        )
+        self._run("INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    @property
+    def num_entries(self) -> int:
+        """Number of entries."""
+        return int(self._run("SELECT COUNT(*) FROM calls")[0][0])
+
+    @property
+    def cost_usd(self) -> float:
+        """What all entries of known cost have cost together."""
+        return float(self._run("SELECT COALESCE(SUM(cost_usd), 0) FROM calls")[0][0])
+
+    def close(self) -> None:
+        """Close the file. Closing twice is allowed."""
+        with self._lock:
+            if self._is_open:
+                self._is_open = False
+                self._db.close()
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # An object whose opening failed has no lock or no connection yet.
+        with suppress(AttributeError, sqlite3.Error):
+            self.close()
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        # WAL with NORMAL can lose the last entries at a power cut; a call costs more than the wait for the disk.
+        self._db.execute("PRAGMA synchronous = FULL")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version not in (0, LEDGER_FORMAT):
+            raise StoreError(
+                f"{self.path} is a ledger of format {version}; this version reads {LEDGER_FORMAT}. "
+                "Name another file."
+            )
+        self._db.execute(_TABLE)
+        self._db.execute(f"PRAGMA user_version = {LEDGER_FORMAT}")
+
+    def _run(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        with self._lock:
+            if not self._is_open:
+                raise StoreError(f"{self.path} is closed; open it again.")
+            try:
+                return self._db.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                raise self._trouble(error) from error
+
+    def _entry(self, key: str, text: str) -> LedgerEntry:
+        try:
+            values = json.loads(text)
+            known = {item.name for item in fields(LedgerEntry)}
+            tokens = tuple((part, dict(likely)) for part, likely in values.pop("tokens"))
+            return LedgerEntry(**{k: v for k, v in values.items() if k in known}, tokens=tokens)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"{self.path}: the entry {key[:12]} is damaged ({error}). Name another file."
+            ) from error
+
+    def _trouble(self, error: sqlite3.Error) -> StoreError:
+        advice = "Free some space, or name another file"
+        if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+            advice = "It is no ledger: name another file"
+        return StoreError(f"The ledger {self.path} cannot be used: {error}. {advice}.")
