@@ -101,6 +101,12 @@ def encode(tmp_path: Path, has_encoder: Callable[[str], bool]) -> Callable[..., 
 
 
 @pytest.fixture(scope="session")
+def encode_to() -> Callable[..., Path]:
+    """Return the function that writes a coded video to a path."""
+    return encode_coded
+
+
+@pytest.fixture(scope="session")
 def plain_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A faststart MP4 of 30 coded frames, several groups of pictures, as bytes to damage."""
     path = tmp_path_factory.mktemp("plain") / "plain.mp4"

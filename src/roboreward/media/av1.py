@@ -91,14 +91,15 @@ def needed_packets(
         extradata: What the container says about the codec.
 
     Returns:
-        Places, with the wanted ones; None when all may be needed.
+        Places, with the wanted ones and the first; None when all may be needed.
     """
     try:
         follows = _what_follows(packets, extradata or b"")
     except (_Unclear, IndexError):
         return None
     needed: set[int] = set()
-    todo = list(wanted)
+    # The first one brings the sequence header, without which a decoder refuses intra-only frames too.
+    todo = [0, *wanted]
     while todo:
         place = todo.pop()
         if place not in needed:

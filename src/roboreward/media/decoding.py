@@ -82,7 +82,7 @@ class _Tray:
         if self._frames_THWC is None:
             check_held(self._num * rgb.nbytes, self._video)
             self._frames_THWC = np.empty((self._num, *rgb.shape), rgb.dtype)
-        check_size(rgb, self._frames_THWC[0], self._video)
+        check_size(rgb.shape, self._frames_THWC.shape[1:], self._video)
         self._frames_THWC[place] = rgb
         self._filled.add(place)
 
@@ -210,7 +210,9 @@ def _needed_of_av1(
             yield from packets
             return
     wanted = {place for place, packet in enumerate(held) if packet.pts in keep}
-    needed = None if len(wanted) == len(held) else needed_packets(held, wanted, extradata)
+    # The first one is always needed, and wanted ones are: only the others can be spared.
+    is_sparse = len(wanted | {0}) < len(held)
+    needed = needed_packets(held, wanted, extradata) if is_sparse else None
     yield from (packet for place, packet in enumerate(held) if needed is None or place in needed)
 
 
@@ -278,10 +280,10 @@ def pick(video: OpenVideo, timeline: Timeline, indices: tuple[int, ...], count: 
     return Outcome(frames_THWC, indices, times, count.num_whole)
 
 
-def check_size(rgb: Frames, other: Frames, video: OpenVideo) -> None:
-    """Raise MediaRefused("size_changes") when two frames of a video differ in size."""
-    if other.shape != rgb.shape:
-        sizes = " and ".join(f"{shape[1]}x{shape[0]}" for shape in (other.shape, rgb.shape))
+def check_size(one: tuple[int, ...], other: tuple[int, ...], video: OpenVideo) -> None:
+    """Raise MediaRefused("size_changes") when two frames of a video differ in shape."""
+    if one != other:
+        sizes = " and ".join(f"{shape[1]}x{shape[0]}" for shape in (other, one))
         text = f"frames of {sizes} pixels in one video. Re-encode it with one size."
         raise refusal("size_changes", video.info.path, text)
 

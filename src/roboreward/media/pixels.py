@@ -42,7 +42,8 @@ def _display_matrix(frame: Any) -> _Matrix | None:
     its angle can, and lacks only mirroring.
     """
     try:
-        data = frame.side_data.get("DISPLAYMATRIX")
+        side_data = frame.side_data
+        data = side_data.get("DISPLAYMATRIX") if len(side_data) else None
     except ValueError:
         return _MATRIX_OF_ANGLE.get(frame.rotation, (1, 1, 1, 1))
     if data is None:

@@ -1,8 +1,9 @@
 """Frame sampling: which frames a model sees is our decision, made from the frames that are really there.
 
-Measured choice (benchmarks/media.py): walk the packets first, which costs 1 to 20 ms, then decode only from the
-keyframes before the wanted frames, skipping frames that nothing refers to. Where packets and frames turn out to
-disagree, everything is decoded once to count and once to pick.
+Measured choice (benchmarks/media.py, benchmarks/frame_sampling.py): walk the packets first, or the index where it says
+all, which costs 1 to 20 ms; then decode only from the keyframes before the wanted frames, and skip what no wanted frame
+builds on (AV1), or no frame at all (other codecs). Where packets and frames turn out to disagree, everything is decoded
+once to count and once to pick.
 """
 
 import os

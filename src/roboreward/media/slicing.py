@@ -11,12 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from roboreward.core import MediaRefused
 from roboreward.media.limits import MediaLimits, refusal
 from roboreward.media.reader import OpenVideo, Track, check_duration, check_num_frames
-from roboreward.media.timeline import TOLERATED_MISSING, StoredFrame, Timeline, Walk, note_packet
+from roboreward.media.timeline import (
+    TOLERATED_MISSING,
+    StoredFrame,
+    Timeline,
+    Walk,
+    note_entry,
+    note_packet,
+    plain_index,
+)
 
 _BACK_S: Final = (0.0, 1.0, 10.0)
 """How far before the slice a keyframe is asked for. An index may be sorted by decoding time, which is earlier than the
@@ -29,7 +37,7 @@ class Slice:
 
     Attributes:
         timeline: `shown` holds the frames of the slice, `stored` the packets from the position on, in stored order.
-        at_pts: What `OpenVideo.track` is asked for; None for the start of the file.
+        at_pts: What `OpenVideo.track` is asked for; None for the start of the file, and where the index told all.
         is_to_end: Whether the last frame of the slice is the last one of the video.
     """
 
@@ -87,13 +95,25 @@ def read_slice(
     check_duration(duration_s, video.info.path, limits)
     stored = tuple(walked.walk.stored)
     packets = walked.walk.whole_packets
-    timeline = Timeline(stored, chosen, len(chosen), num_missing, tick_s, duration_s, packets)
+    timeline = Timeline(
+        stored,
+        chosen,
+        len(chosen),
+        num_missing,
+        tick_s,
+        duration_s,
+        packets,
+        walked.walk.is_from_index,
+    )
     return Slice(timeline, walked.at_pts, walked.is_to_end and last == len(shown))
 
 
 def _walk_from_keyframe(
     video: OpenVideo, begin_pts: int, end_pts: int | None, limits: MediaLimits
 ) -> _Walked:
+    in_index = _walk_index(video, begin_pts, end_pts, limits)
+    if in_index is not None:
+        return in_index
     for back_s in _BACK_S:
         at_pts = begin_pts - round(back_s / (video.clock.seconds_per_tick or 1.0))
         if at_pts > video.clock.first_pts:
@@ -101,6 +121,26 @@ def _walk_from_keyframe(
             if walked.is_usable:
                 return walked
     return _walk_slice(video, begin_pts, end_pts, limits, at_pts=None)
+
+
+def _walk_index(
+    video: OpenVideo, begin_pts: int, end_pts: int | None, limits: MediaLimits
+) -> _Walked | None:
+    """Learn of the packets from the index alone; return None where that is not possible."""
+    entries: Any = plain_index(video)
+    first = entries.search_timestamp(begin_pts) if entries else -1
+    if first < 0:
+        return None
+    walk = Walk.of_index(video)
+    walked = _Walked(walk, None, begin_pts, end_pts)
+    for position in range(len(entries) - first):
+        check_num_frames(position + 1, video.info.path, limits)
+        entry = entries[first + position]
+        note_entry(entry, position, walk, video)
+        if end_pts is not None and entry.timestamp > end_pts:
+            walked.is_to_end = False
+            break
+    return None if walk.is_broken_off else walked
 
 
 def _walk_slice(

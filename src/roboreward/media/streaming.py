@@ -121,13 +121,15 @@ def _slice(
 
 def _hand_out(video: OpenVideo, frames: Iterator[Any]) -> Iterator[Frames]:
     """Convert decoded frames, and stop the clock while the caller has one."""
-    previous: Frames | None = None
+    shape: tuple[int, ...] | None = None
     for frame in frames:
         rgb = to_rgb(frame, path=video.info.path)
-        check_held(rgb.nbytes if previous is None else 2 * rgb.nbytes, video)
-        check_size(rgb, rgb if previous is None else previous, video)
+        check_held(rgb.nbytes if shape is None else 2 * rgb.nbytes, video)
+        shape = shape or rgb.shape
+        check_size(rgb.shape, shape, video)
         yield rgb
-        previous = rgb
+        # Its memory is used for the next one, if the caller let it go: memory that is still in the cache.
+        del rgb
         video.deadline.restart()
 
 

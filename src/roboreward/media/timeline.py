@@ -1,5 +1,6 @@
 """Which frames a video holds and when they are shown, learned from its packets without decoding them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
@@ -13,6 +14,9 @@ TOLERATED_MISSING = 1
 
 KEPT_BYTES: Final = 16 * 2**20
 """Packets of a video, or of a slice, that is no larger than this stay in memory, so that they are read only once."""
+
+_INDEX_BYTES: Final = 2**20
+"""An index that is no larger than this is worth looking through: 60,000 frames, an hour of LeRobot's."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,12 @@ class Walk:
     is_from_index: bool = False
     _num_bytes: int = 0
 
+    @classmethod
+    def of_index(cls, video: OpenVideo) -> "Walk":
+        """Return a walk to be filled from the container's index."""
+        tick_s = video.clock.seconds_per_tick
+        return cls([], [], 0, tick_s, is_broken_off=False, packets=None, is_from_index=True)
+
     def keep(self, packet: Any) -> None:
         """Keep a packet, as long as all fit."""
         self._num_bytes += packet.size
@@ -116,36 +126,42 @@ class Walk:
         return () if self.is_broken_off else tuple(self.packets or ())
 
 
-def _walk_index(video: OpenVideo) -> Walk | None:
-    """Learn of the packets from an MP4's index, where it says everything.
+def plain_index(video: OpenVideo) -> Sequence[Any]:
+    """Return the entries of an MP4's index, where they say all that the packets say; else nothing.
 
     The packets of LeRobot's AV1 are large: reading all of them takes as long as decoding a frame. They come in the
     order of showing, unless the index has a table of offsets (`ctts`; ISO/IEC 14496-12, 8.6.1.3). With other codecs
-    the library looks into the packets to tell keyframes.
-
-    Returns:
-        The walk; None where packets must be read: another codec or container, fragments (`mvex`), a packet that is
-        empty or behind the end of the file.
+    the library looks into the packets to tell keyframes, and in a file with fragments (`mvex`) the index grows.
     """
     begin, num_bytes = video.layout.index or (0, 0)
-    entries = getattr(video.stream_unread, "index_entries", ())
-    is_known = video.info.codec == "av1" and not video.layout.is_cut and entries
-    if not is_known or not 0 < num_bytes <= KEPT_BYTES:
-        return None
+    if video.info.codec != "av1" or video.layout.is_cut or not 0 < num_bytes <= _INDEX_BYTES:
+        return ()
     index = video.source.peek(begin, num_bytes)
     if b"ctts" in index or b"mvex" in index:
-        return None
-    check_num_frames(len(entries), video.info.path, video.limits)
-    walk = Walk([], [], 0, video.clock.seconds_per_tick, False, packets=None, is_from_index=True)
+        return ()
+    entries: Sequence[Any] = getattr(video.stream_unread, "index_entries", ())
+    return entries
+
+
+def _walk_index(video: OpenVideo) -> Walk | None:
+    """Learn of the packets from the index alone; return None where that is not possible."""
+    entries = plain_index(video)
+    walk = Walk.of_index(video)
     for position, entry in enumerate(entries):
-        if not entry.size or entry.pos + entry.size > video.info.size_bytes:
-            return None
-        frame = StoredFrame(position, entry.timestamp, entry.is_keyframe)
-        walk.stored.append(frame)
-        if not entry.is_discard:
-            walk.shown.append(frame)
-    walk.num_shown = len(walk.shown)
-    return walk
+        check_num_frames(position + 1, video.info.path, video.limits)
+        note_entry(entry, position, walk, video)
+    return None if walk.is_broken_off or not walk.stored else walk
+
+
+def note_entry(entry: Any, position: int, walk: Walk, video: OpenVideo) -> None:
+    """Take down one packet from its entry in the index. One that is empty or behind the file's end must be read."""
+    if not entry.size or entry.pos + entry.size > video.info.size_bytes:
+        walk.is_broken_off = True
+    frame = StoredFrame(position, entry.timestamp, entry.is_keyframe)
+    walk.stored.append(frame)
+    if not entry.is_discard:
+        walk.shown.append(frame)
+        walk.num_shown += 1
 
 
 def _walk(video: OpenVideo, *, ignore_edits: bool = False) -> Walk:
