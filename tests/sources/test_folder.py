@@ -47,6 +47,21 @@ def read(folder: Path, **options: Any) -> tuple[list[SourceEpisode], list[Skip]]
     return list(FolderSource(folder, **options).episodes(on_skip=skips.append)), skips
 
 
+def test_the_metadata_file_may_be_named_as_it_is_called_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "list.csv").write_text("file,task\n")
+    (tmp_path / "elsewhere.csv").write_text("file,task\n")
+    monkeypatch.chdir(tmp_path)
+    inside = FolderSource(tmp_path / "there", metadata="list.csv")
+    assert inside.metadata == tmp_path / "there" / "list.csv"
+    outside = FolderSource(tmp_path / "there", metadata="elsewhere.csv")
+    assert outside.metadata == Path("elsewhere.csv")
+    with pytest.raises(UsageError, match=r"no gone\.csv, in .*there or here"):
+        FolderSource(tmp_path / "there", metadata="gone.csv")
+
+
 def test_every_kind_of_footage_is_read(folder: Path) -> None:
     names = ["clips/a.mp4", "frames", "c.npy", "d.npz"]
     write_jsonl(folder, [{"file_name": n, "task": "lift", "fps": 5} for n in names])

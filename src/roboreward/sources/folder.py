@@ -54,7 +54,7 @@ class FolderSource:
 
     Args:
         folder: Where paths start. Nothing outside it is read.
-        metadata: The file; None for `metadata.jsonl`, `.csv` or `.tsv` in the folder.
+        metadata: The file, in the folder or anywhere; None for `metadata.jsonl`, `.csv` or `.tsv` in the folder.
         columns: Names of columns by meaning, where they differ from `COLUMNS`: {"file": "clip", "task": "goal"}.
         outcome_scores: The score of each outcome, such as {"success": 5}; outcomes that are not in it give no label.
             Truth values are "true" and "false" here.
@@ -240,9 +240,12 @@ def _check_first(footage: Footage, row: _Row) -> None:
 
 def _metadata(folder: Path, metadata: Path | str | None) -> Path:
     if metadata is not None:
-        if not is_file(Path(metadata)):
-            raise UsageError(f"There is no {metadata}. Give the file that lists the episodes.")
-        return Path(metadata)
+        for file in (folder / metadata, Path(metadata)):
+            if is_file(file):
+                return file
+        raise UsageError(
+            f"There is no {metadata}, in {folder} or here. Give the file that lists the episodes."
+        )
     for name in METADATA_NAMES:
         if is_file(folder / name):
             return folder / name
