@@ -95,7 +95,8 @@ def prepare(num: int, folder: Path) -> None:
     with JsonlWriter(folder / "out" / build.WORK / "rows.jsonl", durable=False) as writer:
         for job in jobs_of(recipe, sources, print):
             line = expected_line(job, 100)
-            writer.append(line | {"frames": job.key * 4, "looks": job.key * 8})
+            measured = {"frames": job.key * 4, "looks": job.key * 8, "source_sha256": ""}
+            writer.append(line | {"facts": job.facts} | measured)
             for name in (job.key, *(clip[0] for clip in line["clips"])):
                 (videos / job.key[:2] / f"{name}.mp4").touch()
 

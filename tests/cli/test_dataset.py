@@ -125,6 +125,74 @@ def test_a_source_licence_without_its_sign_is_a_usage_error(make_set: MakeSet) -
     assert "SOURCE=ID" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--date", "foo"), "'foo' is no day"),
+        (("--date", "2025-02-30"), "'2025-02-30' is no day"),
+        (("--date", "20250102"), "'20250102' is no day"),
+        (("--date", "2025-W01-1"), "'2025-W01-1' is no day"),
+        (("--licence", "x y"), "'x y' is none of the hub's identifiers"),
+        (("--licence", "MIT"), "'MIT' is none of the hub's identifiers"),
+        (("--licence", "mit\n"), "none of the hub's identifiers"),
+        (("--licence", ""), "none of the hub's identifiers"),
+        (("--source-licence", "nope=mit"), "no source 'nope'; there is: unknown."),
+    ],
+)
+def test_a_card_refuses_what_is_no_date_no_licence_and_no_source(
+    make_set: MakeSet, options: tuple[str, ...], says: str
+) -> None:
+    folder = make_set(1)
+    result = run("card", folder, *options, "--no-videos")
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not (folder / "README.md").exists()
+
+
+def test_a_card_takes_every_kind_of_identifier(make_set: MakeSet) -> None:
+    folder = make_set(1)
+    for licence in ("apache-2.0", "gpl-3.0+", "other", "0bsd"):
+        result = run("card", folder, "--licence", licence, "--no-videos", "--force")
+        assert result.exit_code == 0, result.output
+
+
+def _before(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("target", ["metadata.jsonl", "v001.mp4", "../link.jsonl"])
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("export", ("--format", "messages", "--out")),
+        ("export", ("--format", "parquet", "--out")),
+        ("contamination", ("--no-videos", "--write-index")),
+        ("stats", ("--no-videos", "--html")),
+        ("show", ("metadata.jsonl:1", "--out")),
+    ],
+)
+def test_nothing_is_written_over_the_dataset(
+    make_set: MakeSet, verb: str, options: tuple[str, ...], target: str
+) -> None:
+    folder = make_set(2)
+    (folder.parent / "link.jsonl").symlink_to(folder / "metadata.jsonl")
+    before = _before(folder)
+    result = run(verb, folder, *options, folder / target)
+    assert result.exit_code == 2
+    assert "is a part of the dataset" in result.stderr
+    assert _before(folder) == before
+
+
+def test_a_card_that_is_a_link_to_the_metadata_is_not_followed(make_set: MakeSet) -> None:
+    folder = make_set(2)
+    (folder / "README.md").symlink_to("metadata.jsonl")
+    before = _before(folder)
+    result = run("card", folder, "--force", "--no-videos")
+    assert result.exit_code == 2
+    assert "README.md is a part of the dataset" in result.stderr
+    assert _before(folder) == before
+
+
 def test_a_card_is_refused_for_rows_that_loaders_would_count_and_we_would_not(
     make_set: MakeSet,
 ) -> None:
@@ -204,6 +272,14 @@ def test_what_was_trained_on_is_found_again(
     assert "5 of 5 examples were seen" in result.stdout
     assert run("contamination", simulated, "--index", index).exit_code == 0
     assert json_of("contamination", simulated, "--index", index)["num_seen"] == 0
+
+
+def test_an_empty_index_is_an_input_error(simulated: Path, tmp_path: Path) -> None:
+    (tmp_path / "none").touch()
+    result = run("contamination", simulated, "--index", tmp_path / "none")
+    assert result.exit_code == 2
+    assert f"{tmp_path / 'none'}: there is no line in it" in result.stderr
+    assert not result.stdout
 
 
 @pytest.mark.parametrize(

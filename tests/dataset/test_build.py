@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roboreward.core import StoreError, UnknownName, UsageError
+from roboreward.core import DataError, StoreError, UnknownName, UsageError
 from roboreward.dataset import build_dataset, plan_dataset, read_dataset_recipe, read_set
 from roboreward.media import stream_frames, write_video
 
@@ -232,6 +232,13 @@ def test_a_folder_of_another_recipe_is_refused(recipe: Path, tmp_path: Path) -> 
         (('reader = "folder"', 'reader = "foldr"'), UsageError, "sources.0.reader"),
         (("outcome_scores", "outcome_score"), UsageError, "no option 'outcome_score'"),
         (("train = 0.5", "train = 0.7"), UsageError, "add up to 1"),
+        (("train = 0.5", "train = nan"), UsageError, "add up to 1"),
+        (
+            ('path = "rollouts"', 'path = "rollouts"\nlimit = 99999999999999999999'),
+            UsageError,
+            "limit",
+        ),
+        (("[splits]", "[balance]\nsource = {nowhere = 1.0}\n[splits]"), UsageError, "nowhere"),
         (('kind = "dataset"', 'kind = "nano"'), UsageError, 'kind = "dataset"'),
         (('path = "rollouts"', 'path = "nowhere"'), UsageError, "nowhere"),
     ],
@@ -298,6 +305,141 @@ def test_an_origin_that_there_is_not_stays_out(recipe: Path, tmp_path: Path) -> 
     rows[0]["origin"] = "invented"
     sheet.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert build(recipe, tmp_path / "out").skipped == {"bad_origin": 1}
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    (out / "train").mkdir(parents=True)
+    (out / "train" / "notes.txt").write_text("years of work")
+    with pytest.raises(StoreError, match=r"not empty \(train, \.\.\.\) and holds no build"):
+        build(recipe, out)
+    assert (out / "train" / "notes.txt").read_text() == "years of work"
+    assert sorted(path.name for path in out.iterdir()) == ["train"]
+
+
+def test_what_people_put_into_a_split_survives_a_rebuild(recipe: Path, tmp_path: Path) -> None:
+    build(recipe, tmp_path / "out")
+    (tmp_path / "out" / "train" / "README.md").write_text("a card")
+    (tmp_path / "out" / "train" / "notes").mkdir()
+    (tmp_path / "out" / "train" / "notes" / "a.txt").write_text("seen")
+    before = content_of(tmp_path / "out")
+    build(recipe, tmp_path / "out")
+    assert content_of(tmp_path / "out") == before
+
+
+def change_sheet(recipe: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
+    sheet = recipe.parent / "rollouts" / "metadata.jsonl"
+    rows = [json.loads(line) for line in sheet.read_text().splitlines()]
+    change(rows)
+    sheet.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def other_tasks(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        row["task"] = f"{row['task']}, gently"
+
+
+def other_outcome(rows: list[dict[str, Any]]) -> None:
+    rows[0]["outcome"] = "failure"
+
+
+def fewer(rows: list[dict[str, Any]]) -> None:
+    del rows[3:]
+
+
+def backwards(rows: list[dict[str, Any]]) -> None:
+    rows.reverse()
+
+
+@pytest.mark.parametrize("change", [other_tasks, other_outcome, fewer, backwards])
+def test_sources_that_changed_give_what_a_new_build_gives(
+    recipe: Path, tmp_path: Path, change: Callable[[list[dict[str, Any]]], Any]
+) -> None:
+    build(recipe, tmp_path / "old")
+    made = {p: p.stat().st_mtime_ns for p in (tmp_path / "old").rglob(".build/videos/*/*.mp4")}
+    change_sheet(recipe, change)
+    again, new = build(recipe, tmp_path / "old"), build(recipe, tmp_path / "new")
+    assert content_of(tmp_path / "old") == content_of(tmp_path / "new")
+    assert again.num_episodes == new.num_episodes
+    # Words cost no encoding; a success that is none any more has no clips, so it is made anew.
+    remade = [p for p, time in made.items() if p.stat().st_mtime_ns != time]
+    assert len(remade) == (1 if change is other_outcome else 0)
+
+
+def test_another_video_under_the_same_name_is_made_again(recipe: Path, tmp_path: Path) -> None:
+    build(recipe, tmp_path / "old")
+    frames = np.random.default_rng(99).integers(0, 255, (16, 8, 8, 3)).astype(np.uint8)
+    write_video(tmp_path / "rollouts" / "5.mp4", frames.repeat(8, 1).repeat(8, 2), fps=5.0)
+    build(recipe, tmp_path / "old")
+    build(recipe, tmp_path / "new")
+    assert content_of(tmp_path / "old") == content_of(tmp_path / "new")
+
+
+def test_what_could_not_be_used_is_tried_again(recipe: Path, tmp_path: Path) -> None:
+    good = (tmp_path / "rollouts" / "3.mp4").read_bytes()
+    header = (tmp_path / "rollouts" / "3.mp4").stat()
+    (tmp_path / "rollouts" / "3.mp4").write_bytes(good[: len(good) // 2])
+    assert sum(build(recipe, tmp_path / "out").skipped.values()) == 1
+    (tmp_path / "rollouts" / "3.mp4").write_bytes(good)
+    os.utime(tmp_path / "rollouts" / "3.mp4", ns=(header.st_atime_ns, header.st_mtime_ns))
+    assert build(recipe, tmp_path / "out").skipped == {}
+    assert (tmp_path / "out" / "skipped.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize("name", ["score_3", "failed-runs", "my_success"])
+def test_a_source_whose_name_tells_the_label_stays_out(
+    recipe: Path, tmp_path: Path, name: str
+) -> None:
+    recipe.write_text(RECIPE.replace("{outcome", f"{{name = {json.dumps(name)}, outcome"))
+    with pytest.raises(UsageError, match="12 bad_source"):
+        build(recipe, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("num", "fracs"), [(2, [0.5]), (5, []), (10, [0.1, 0.3, 0.5, 0.7])])
+def test_a_clip_is_made_only_where_frames_allow_its_fraction(
+    tmp_path: Path, num: int, fracs: list[float]
+) -> None:
+    (tmp_path / "rollouts").mkdir()
+    frames = np.random.default_rng(0).integers(0, 255, (num, 8, 8, 3)).astype(np.uint8)
+    write_video(tmp_path / "rollouts" / "0.mp4", frames.repeat(8, 1).repeat(8, 2), fps=5.0)
+    row = {"file": "0.mp4", "task": "lift", "outcome": "success"}
+    (tmp_path / "rollouts" / "metadata.jsonl").write_text(json.dumps(row))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    built = build(tmp_path / "recipe.toml", tmp_path / "out")
+    (split,) = built.num_rows
+    found = [e.cut_frac for e in read_set(tmp_path / "out" / split).examples if e.cut_frac]
+    assert found == [frac for frac in fracs if abs(round(frac * num) / num - frac) <= 0.05]
+
+
+def test_what_the_corpus_says_besides_comes_along(recipe: Path, tmp_path: Path) -> None:
+    def annotate(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            row |= {"session": "monday", "licence": "cc-by-4.0", "preference": "B"}
+
+    change_sheet(recipe, annotate)
+    build(recipe, tmp_path / "out")
+    for example in read_set(tmp_path / "out" / "train").examples:
+        assert example.extra["licence"] == "cc-by-4.0"
+        assert example.extra["session"] == "monday"
+        assert json.loads(example.extra["source_facts"])["preference"] == "B"
+        assert len(example.extra["source_sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("recipe.json", "{", "damaged"),
+        (".build/rows.jsonl", '{"key": 3}\n', "damaged line"),
+        (".build/rows.jsonl", "not json\n", "damaged line"),
+    ],
+)
+def test_a_damaged_build_is_named(
+    recipe: Path, tmp_path: Path, file: str, content: str, says: str
+) -> None:
+    build(recipe, tmp_path / "out")
+    (tmp_path / "out" / file).write_text(content)
+    with pytest.raises((StoreError, DataError), match=says):
+        build(recipe, tmp_path / "out")
 
 
 BALANCE = '[balance]\nlevel = "even"\nsplits = ["train"]\n'

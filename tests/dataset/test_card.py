@@ -116,6 +116,35 @@ def test_no_licence_is_unknown_and_never_made_up(dataset_of: DatasetOf) -> None:
     assert licences_of(read_dataset(folder, has_videos=False))["stated"] == ("mit",)
 
 
+def test_rows_of_one_source_may_come_under_several_licences(dataset_of: DatasetOf) -> None:
+    rows = [
+        {**ROW, "licence": licence, "source": source}
+        for source, licences in (
+            ("two", ("mit", "cc0-1.0", "mit")),
+            ("some", ("mit", "", "")),
+            ("same", ("mit", "")),
+            ("none", ("", "")),
+        )
+        for licence in licences
+    ]
+    card = card_of(dataset_of(train=rows), source_licences={"two": "x", "same": "mit", "none": "x"})
+    for line in (
+        "| two | cc0-1.0 (1), mit (2) | 3 |",
+        "| some | mit (1), unknown (2) | 3 |",
+        "| same | mit | 2 |",
+        "| none | x | 2 |",
+    ):
+        assert line in card
+
+
+def test_the_columns_of_a_build_are_explained(dataset_of: DatasetOf) -> None:
+    says = {"session": "s1", "source_sha256": "", "licence": "mit", "source_facts": ""}
+    card = card_of(dataset_of(train=[{**ROW, **says}]))
+    for key in says:
+        assert f"- `{key}`: " in card
+        assert f"- `{key}`: as its source has it" not in card
+
+
 def test_licences_that_a_build_noted_are_read(tmp_path: Path) -> None:
     assert licences_beside(tmp_path) == {}
     (tmp_path / "sources.json").write_text(

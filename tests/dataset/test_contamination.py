@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from roboreward.core import DataError
+from roboreward.core import DataError, UsageError
 from roboreward.dataset import find_contamination, read_dataset, read_index, write_index
 from roboreward.store import sha256_file
 
@@ -94,6 +94,103 @@ def test_groups_that_begin_with_the_source_match_under_each_spelling(
         assert seen_in(folder, index_of(tmp_path, line)) == [("1", ("group",))]
 
 
+def built(name: str, **more: Any) -> dict[str, Any]:
+    """Return a row as `dataset build` writes it; it says nothing of the original unless it is told to."""
+    says = {"session": "", "source_sha256": "", "licence": "", "source_facts": ""}
+    return row(name, **says) | more
+
+
+def test_what_a_build_made_is_found_by_the_names_of_its_corpus(
+    dataset_of: DatasetOf, tmp_path: Path
+) -> None:
+    arena = {"source": "robo_arena", "group": "robo_arena/robo_arena-2025_s1", "session": "2025_s1"}
+    clips = {"source": "clips", "group": "clips/robometer:x"}
+    folder = dataset_of(test=[built("a", **arena), built("b", **clips), built("c")])
+    for line, number in (
+        ({"source": "robo_arena", "session": "2025_s1"}, "1"),
+        ({"source": "RoboArena", "group": "robo_arena-2025_s1"}, "1"),
+        ({"source": "robo_arena", "group": "robo_arena/robo_arena-2025_s1"}, "1"),
+        ({"source": "clips", "group": "robometer:x"}, "2"),
+        ({"source": "clips", "group": "clips/robometer:x"}, "2"),
+        ({"group": "robometer:x"}, "2"),
+    ):
+        assert seen_in(folder, index_of(tmp_path, line)) == [(number, ("group",))], line
+    for line in (
+        {"source": "bridge", "session": "2025_s1"},
+        {"source": "robo_arena", "session": "robo_arena-2025_s1"},
+        {"source": "robo_arena", "group": "robometer:x"},
+    ):
+        assert seen_in(folder, index_of(tmp_path, line)) == [], line
+
+
+def test_an_index_may_have_the_source_before_groups_that_do_not(
+    dataset_of: DatasetOf, tmp_path: Path
+) -> None:
+    folder = dataset_of(test=[row("a", group="g1", source="my_lab"), row("b", group="g2")])
+    for line in ({"source": "my-lab", "group": "MyLab/g1"}, {"group": "my_lab/g1"}):
+        assert seen_in(folder, index_of(tmp_path, line)) == [("1", ("group",))]
+
+
+def test_a_row_that_names_its_session_is_not_taken_for_one_by_its_group(
+    dataset_of: DatasetOf, tmp_path: Path
+) -> None:
+    folder = dataset_of(test=[built("a", group="lab/3", session="7"), built("b", group="lab/3")])
+    assert seen_in(folder, index_of(tmp_path, {"source": "lab", "session": "3"})) == [
+        ("2", ("group",))
+    ]
+
+
+def test_the_original_file_counts_as_the_video(dataset_of: DatasetOf, tmp_path: Path) -> None:
+    digest = "ab" * 32
+    folder = dataset_of(
+        test=[built("a", source_sha256=digest), built("b", source_sha256="CD" * 32), built("c")]
+    )
+    for line in ({"sha256": digest}, {"source_sha256": digest.upper()}):
+        assert seen_in(folder, index_of(tmp_path, line)) == [("1", ("video",))]
+    assert seen_in(folder, index_of(tmp_path, {"sha256": "cd" * 32})) == [("2", ("video",))]
+
+
+def test_an_index_holds_session_and_original_where_the_rows_do(
+    dataset_of: DatasetOf, tmp_path: Path
+) -> None:
+    digest, path = "ab" * 32, tmp_path / "seen.jsonl"
+    told = {"session": "s1", "source_sha256": digest, "group": "lab/day-1"}
+    odd = {"source_sha256": "not known", "group": "lab/day-2"}
+    folder = dataset_of(train=[built("a", **told), built("b", **odd)], test=[row("c")])
+    dataset = read_dataset(folder, has_videos=False)
+    write_index(path, dataset, splits=["train"], has_videos=False)
+    first, second = (json.loads(line) for line in path.read_text().splitlines())
+    assert first == {"source": "lab", **told}
+    assert second == {"source": "lab", "group": "lab/day-2"}
+    found = find_contamination(dataset, read_index(path), has_videos=False)
+    assert [one.by for one in found.seen] == [("video", "group"), ("group",)]
+
+
+@pytest.mark.parametrize("content", ["", "\n \n"])
+def test_an_empty_index_is_no_answer(tmp_path: Path, content: str) -> None:
+    (tmp_path / "none.jsonl").write_text(content)
+    with pytest.raises(DataError, match=r"none\.jsonl: there is no line in it"):
+        read_index(tmp_path / "none.jsonl")
+
+
+def test_an_index_of_nothing_is_not_written(dataset_of: DatasetOf, tmp_path: Path) -> None:
+    folder = dataset_of(train=[row("a")], test=[row("b", reward=9)])
+    dataset = read_dataset(folder, allow_bad=True, has_videos=False)
+    with pytest.raises(DataError, match="no usable row in test"):
+        write_index(tmp_path / "x", dataset, splits=["test"], has_videos=False)
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_index_never_replaces_what_it_is_of(dataset_of: DatasetOf) -> None:
+    folder = dataset_of(train=[row("a")])
+    with pytest.raises(UsageError, match="is a part of the dataset"):
+        write_index(
+            folder / "train" / "metadata.jsonl",
+            read_dataset(folder, has_videos=False),
+            has_videos=False,
+        )
+
+
 def test_the_result_is_told_in_words_and_as_json(dataset_of: DatasetOf, tmp_path: Path) -> None:
     folder = dataset_of(test=[row("a", group="g1"), row("b", group="g2"), row("c", source="other")])
     index = read_index(index_of(tmp_path, {"group": "g1"}))
@@ -124,6 +221,7 @@ def test_an_index_is_sorted_and_the_same_each_time(clean_dataset: Path, tmp_path
         ({"source": "lab"}, "none of sha256, episode_id, group, session"),
         ({"sha256": "abc"}, "64 hex digits"),
         ({"sha256": "g" * 64}, "64 hex digits"),
+        ({"source_sha256": "abc"}, "'source_sha256' must be 64 hex digits"),
         ({"group": 7}, "'group' must be a text"),
         ({"group": "g", "source": 7}, "'source' must be a text"),
     ],

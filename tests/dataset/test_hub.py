@@ -26,6 +26,8 @@ from roboreward.media import write_video
 
 OWN = ["example_id", "episode_id", "group", "source", "origin", "view", "label_author"]
 OWN += ["label_reason", "parent_id", "cut_frac", "validator", "provenance"]
+TOLD = ["session", "licence", "source_facts", "source_sha256"]
+"""What a build adds of what the corpus says."""
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def check(split: Any, folder: Path) -> None:
     """Check that the library gives what `read_set` gives, in order."""
     expected = read_set(folder).examples
     assert len(split) == len(expected) > 0
-    assert split.column_names == ["video", "task", "reward", *OWN]
+    assert split.column_names == ["video", "task", "reward", *OWN, *expected[0].extra]
     for row, wanted in zip(split, expected, strict=True):
         assert Path(row["video"]["path"]).samefile(wanted.video)
         assert (row["task"], row["reward"]) == (wanted.task, wanted.label.score)
@@ -296,4 +298,5 @@ def test_every_row_has_all_keys_and_no_null(built: Path, uneven: Path) -> None:
         assert {kind.name for _, kind in kinds[0].fields} == {"string", "int64", "float64"}
         for file in folder.glob("*/metadata.jsonl"):
             for line in file.read_text().splitlines():
-                assert list(json.loads(line)) == ["file_name", "task", "reward", *OWN]
+                more = TOLD if folder == built else []
+                assert list(json.loads(line)) == ["file_name", "task", "reward", *OWN, *more]

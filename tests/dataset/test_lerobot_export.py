@@ -297,6 +297,17 @@ def test_the_labels_are_listed_with_their_authors(
     assert alone == {key: value[key] for key in value if key != "column"}
 
 
+def test_the_list_of_labels_is_not_written_into_the_corpus(
+    corpus: Corpus, labelled: Dataset
+) -> None:
+    folder = corpus()
+    labels, info = match_episodes(labelled.rows, folder), folder / "meta" / "info.json"
+    before = info.read_bytes()
+    with pytest.raises(UsageError, match="which is not changed"):
+        write_episode_labels(info, labels)
+    assert info.read_bytes() == before
+
+
 def test_a_reward_that_is_there_is_not_overwritten(
     corpus: Corpus, labelled: Dataset, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from roboreward.core import DataError, UsageError
-from roboreward.dataset import read_dataset, read_set
+from roboreward.dataset import read_dataset, read_set, refuse_own_file
 from roboreward.dataset.features import Kind, differences, kind_of, merged, mixed_columns
 
 GOOD: dict[str, Any] = {"file_name": "lab/a.mp4", "task": "lift the cup", "reward": 3}
@@ -108,6 +108,34 @@ def test_what_is_no_dataset_is_refused_with_what_is_there(tmp_path: Path) -> Non
         read_dataset(tmp_path)
     with pytest.raises(UsageError, match="There is no"):
         read_dataset(tmp_path / "nowhere")
+
+
+def test_files_of_a_dataset_are_told_from_others(dataset_of: DatasetOf, tmp_path: Path) -> None:
+    folder = dataset_of(train=[GOOD], test=[{**GOOD, "file_name": "lab/stored.mp4"}])
+    for name in ("other.mp4", "blob"):
+        (tmp_path / name).write_bytes(b"x")
+    (folder / "test" / "lab").mkdir()
+    (folder / "test" / "lab" / "stored.mp4").symlink_to(tmp_path / "blob")
+    (tmp_path / "beside").symlink_to(folder)
+    found = read_dataset(folder, has_videos=False)
+    for own in (
+        folder / "train" / "metadata.jsonl",
+        folder / "test" / ".." / "train" / "metadata.jsonl",
+        tmp_path / "beside" / "test" / "metadata.jsonl",
+        folder / "train" / "lab" / "a.mp4",
+        tmp_path / "beside" / "train" / "lab" / "a.mp4",
+        tmp_path / "blob",
+    ):
+        with pytest.raises(UsageError, match="is a part of the dataset"):
+            refuse_own_file(own, found)
+    for other in (
+        folder / "metadata.jsonl",
+        folder / "README.md",
+        tmp_path / "a.mp4",
+        tmp_path / "other.mp4",
+        folder / "train" / "lab" / "new.mp4",
+    ):
+        refuse_own_file(other, found)
 
 
 def test_columns_are_those_of_all_rows(dataset_of: DatasetOf) -> None:

@@ -1,32 +1,15 @@
 """`roboreward dataset`: what a dataset holds, what is wrong with it, and what it is for others."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from roboreward.cli.bench import progress
+from roboreward.cli.dataset_card import card
 from roboreward.cli.dataset_export import export
+from roboreward.cli.dataset_options import PATH, folder_argument, no_videos_option, workers_option
 from roboreward.cli.edge import EXIT_FINDINGS, json_option, plain, print_json
-
-if TYPE_CHECKING:
-    from roboreward.dataset import Dataset
-
-_PATH = click.Path(path_type=Path)
-_no_videos = click.option(
-    "--no-videos", is_flag=True, help="Look at the metadata only; the videos need not be there."
-)
-_workers = click.option(
-    "--workers",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Processes.",
-    metavar="N",
-)
-_folder = click.argument("folder", type=_PATH, metavar="DIR")
 
 
 @click.group()
@@ -37,12 +20,13 @@ def dataset() -> None:
     """
 
 
+dataset.add_command(card)
 dataset.add_command(export)
 
 
 @dataset.command()
-@_folder
-@_no_videos
+@folder_argument
+@no_videos_option
 @click.option(
     "--looks", is_flag=True, help="Also compare the videos of different splits by their looks."
 )
@@ -56,7 +40,7 @@ dataset.add_command(export)
 @click.option(
     "--max-words", type=click.IntRange(1), metavar="N", help="Longest task, in words.  [50]"
 )
-@_workers
+@workers_option
 @json_option
 @click.pass_context
 def lint(
@@ -104,17 +88,25 @@ def lint(
 
 
 @dataset.command()
-@_folder
-@_no_videos
-@click.option("--html", type=_PATH, metavar="OUT.html", help="Also write a page with the plots.")
-@_workers
+@folder_argument
+@no_videos_option
+@click.option("--html", type=PATH, metavar="OUT.html", help="Also write a page with the plots.")
+@workers_option
 @json_option
 def stats(folder: Path, no_videos: bool, html: Path | None, workers: int, as_json: bool) -> None:
     """Count examples by split, level, source, origin, view and author; tasks, durations and groups."""
-    from roboreward.dataset import dataset_stats, examine_videos, lint_dataset, read_dataset
+    from roboreward.dataset import (
+        dataset_stats,
+        examine_videos,
+        lint_dataset,
+        read_dataset,
+        refuse_own_file,
+    )
 
     has_videos = not no_videos
     found = read_dataset(folder, allow_bad=True, has_videos=has_videos)
+    if html is not None:
+        refuse_own_file(html, found)
     facts = examine_videos(
         [row.example.video for row in found.rows] if has_videos else [],
         num_workers=workers,
@@ -136,115 +128,10 @@ def stats(folder: Path, no_videos: bool, html: Path | None, workers: int, as_jso
 
 
 @dataset.command()
-@_folder
-@click.option("--name", help="Name for people.  [default: the folder's]")
-@click.option("--licence", metavar="ID", help="The hub's identifier, such as cc-by-4.0.")
-@click.option(
-    "--source-licence",
-    "source_licences",
-    multiple=True,
-    metavar="SOURCE=ID",
-    help="Licence of a source that states none; may be given again.",
-)
-@click.option("--summary", default="", help="A paragraph for the top, in Markdown.")
-@click.option("--url", help="Where it is published, for the Croissant file.")
-@click.option("--creator", "creators", multiple=True, help="Who made it; may be given again.")
-@click.option("--date", "date_published", metavar="YYYY-MM-DD", help="When it is published.")
-@click.option(
-    "--list-videos", is_flag=True, help="List every video's SHA-256 in the Croissant file."
-)
-@click.option("--force", is_flag=True, help="Replace a README.md that is there.")
-@_no_videos
-@_workers
-@json_option
-def card(
-    folder: Path,
-    name: str | None,
-    licence: str | None,
-    source_licences: tuple[str, ...],
-    summary: str,
-    url: str | None,
-    creators: tuple[str, ...],
-    date_published: str | None,
-    list_videos: bool,
-    force: bool,
-    no_videos: bool,
-    workers: int,
-    as_json: bool,
-) -> None:
-    """Write DIR/README.md, the card that the hub shows, and DIR/croissant.json."""
-    from roboreward.core import UsageError
-    from roboreward.dataset import croissant_json, hash_videos, missing_properties, read_dataset
-    from roboreward.store import write_atomic, write_json
-
-    found = read_dataset(folder, has_videos=not no_videos)
-    readme, croissant = found.folder / "README.md", found.folder / "croissant.json"
-    if readme.exists() and not force:
-        raise UsageError(f"{readme} is there already. Give --force to replace it.")
-    write_atomic(
-        readme,
-        _card_text(
-            found,
-            licence=licence,
-            source_licences=_pairs(source_licences),
-            name=name,
-            summary=summary,
-            has_videos=not no_videos,
-            num_workers=workers,
-        ),
-    )
-    paths = [row.example.video for row in found.rows]
-    value = croissant_json(
-        found,
-        name=name,
-        description=summary,
-        licence=licence,
-        url=url,
-        creators=creators,
-        date_published=date_published,
-        digest_of=hash_videos(paths, num_workers=workers) if list_videos else None,
-    )
-    write_json(croissant, value)
-    missing = missing_properties(value)
-    if as_json:
-        files = {"card": str(readme), "croissant": str(croissant)}
-        print_json({**files, "missing_properties": missing})
-        return
-    click.echo(f"Card: {plain(str(readme))}")
-    click.echo(f"Croissant: {plain(str(croissant))}")
-    if missing:
-        click.echo(f"The Croissant standard also asks for: {', '.join(missing)}.")
-
-
-def _card_text(
-    found: "Dataset",
-    *,
-    licence: str | None,
-    source_licences: dict[str, str],
-    name: str | None,
-    summary: str,
-    has_videos: bool,
-    num_workers: int,
-) -> str:
-    """Return the card of a dataset, with what the linter finds and what a build noted of its sources."""
-    from roboreward.dataset import dataset_card, dataset_stats, licences_beside, lint_dataset
-
-    return dataset_card(
-        found,
-        stats=dataset_stats(found, has_videos=False),
-        report=lint_dataset(found, has_videos=has_videos, num_workers=num_workers),
-        name=name,
-        licence=licence,
-        source_licences=licences_beside(found.folder) | source_licences,
-        summary=summary,
-    )
-
-
-@dataset.command()
-@_folder
+@folder_argument
 @click.argument("example", metavar="EXAMPLE")
 @click.option(
-    "--out", type=_PATH, metavar="OUT.png", help="Also draw it, as PNG or (by the name) JPEG."
+    "--out", type=PATH, metavar="OUT.png", help="Also draw it, as PNG or (by the name) JPEG."
 )
 @click.option(
     "--frames",
@@ -260,9 +147,11 @@ def show(folder: Path, example: str, out: Path | None, frames: int, as_json: boo
 
     EXAMPLE is an example_id, a file name, or a place such as train/metadata.jsonl:12.
     """
-    from roboreward.dataset import portray, read_dataset, save_portrait
+    from roboreward.dataset import portray, read_dataset, refuse_own_file, save_portrait
 
     found = read_dataset(folder, allow_bad=True, has_videos=out is not None)
+    if out is not None:
+        refuse_own_file(out, found)
     portrait = portray(found, example)
     if out is not None:
         save_portrait(out, portrait, num_frames=frames)
@@ -275,17 +164,17 @@ def show(folder: Path, example: str, out: Path | None, frames: int, as_json: boo
 
 
 @dataset.command()
-@_folder
-@click.option("--index", type=_PATH, metavar="FILE", help="What a model has seen, as JSON lines.")
+@folder_argument
+@click.option("--index", type=PATH, metavar="FILE", help="What a model has seen, as JSON lines.")
 @click.option(
     "--write-index",
-    type=_PATH,
+    type=PATH,
     metavar="FILE",
     help="Write such an index of DIR in place of checking.",
 )
 @click.option("--split", "splits", multiple=True, help="Index only this split; may be given again.")
-@_no_videos
-@_workers
+@no_videos_option
+@workers_option
 @json_option
 @click.pass_context
 def contamination(
@@ -327,14 +216,3 @@ def contamination(
     else:
         click.echo(plain(result.text()))
     ctx.exit(EXIT_FINDINGS if result.seen else 0)
-
-
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
-    """Return {source: licence} of texts such as "bridge=cc-by-4.0"."""
-    found = {}
-    for text in texts:
-        source, sign, licence = (part.strip() for part in text.partition("="))
-        if not (source and sign and licence):
-            raise click.UsageError(f"--source-licence {text!r} is not of the form SOURCE=ID.")
-        found[source] = licence
-    return found

@@ -18,7 +18,7 @@ _DIMENSIONS = ("level", "origin", "source")
 @click.argument("recipe", type=click.Path(path_type=Path))
 @json_option
 def plan(recipe: Path, as_json: bool) -> None:
-    """Say what RECIPE (a TOML file) would build, without decoding or writing anything.
+    """Say what RECIPE (a TOML file) would build, without encoding or writing anything.
 
     Copies are not found, and all clips are expected of a success whose length is not stated.
     """

@@ -71,7 +71,7 @@ def export(
         {"--source": source, "--column": column, "--allow-other-tasks": allow_other_tasks or None},
         corpus,
     )
-    rows, home = _rows(folder, splits, has_videos=corpus is None)
+    rows, home = _rows(folder, splits, out=out, has_videos=corpus is None)
     if corpus is None:
         root = str(home.resolve()) if video_root is None else video_root
         num = _export_rows(kind, out, rows, root=root, template=template)
@@ -103,12 +103,13 @@ def _check_options(
 
 
 def _rows(
-    folder: Path, splits: tuple[str, ...], *, has_videos: bool
+    folder: Path, splits: tuple[str, ...], *, out: Path, has_videos: bool
 ) -> tuple[list["DatasetRow"], Path]:
     from roboreward.core import UsageError
-    from roboreward.dataset import read_dataset
+    from roboreward.dataset import read_dataset, refuse_own_file
 
     found = read_dataset(folder, has_videos=has_videos)
+    refuse_own_file(out, found)
     there = [split.name for split in found.splits]
     if unknown := set(splits) - set(there):
         raise UsageError(f"{folder} has no split {min(unknown)!r}; there is: {', '.join(there)}.")

@@ -41,7 +41,13 @@ if TYPE_CHECKING:
     from roboreward.dataset.recipe import Balance, DatasetRecipe, SourceRecipe, read_dataset_recipe
     from roboreward.dataset.show import Ancestor, Portrait, portray, save_portrait
     from roboreward.dataset.simulated import build_sim_set, example_of_rollout
-    from roboreward.dataset.splits import Dataset, DatasetRow, DatasetSplit, read_dataset
+    from roboreward.dataset.splits import (
+        Dataset,
+        DatasetRow,
+        DatasetSplit,
+        read_dataset,
+        refuse_own_file,
+    )
     from roboreward.dataset.stats import DatasetStats, Spread, Tally, dataset_stats
     from roboreward.dataset.videos import VideoFacts, examine_videos, hash_videos
 
@@ -104,6 +110,7 @@ __all__ = [
     "read_dataset_recipe",
     "read_index",
     "read_set",
+    "refuse_own_file",
     "save_demos",
     "save_portrait",
     "set_hash_of",
@@ -133,7 +140,7 @@ _HOMES = {
     "lint_levels": ("LintLimits",),
     "lint_shortcuts": ("Shortcut",),
     "show": ("Ancestor", "Portrait", "portray", "save_portrait"),
-    "splits": ("Dataset", "DatasetRow", "DatasetSplit", "read_dataset"),
+    "splits": ("Dataset", "DatasetRow", "DatasetSplit", "read_dataset", "refuse_own_file"),
     "stats": ("DatasetStats", "Spread", "Tally", "dataset_stats"),
     "videos": ("VideoFacts", "examine_videos", "hash_videos"),
     "build": ("Built", "Plan", "build_dataset", "plan_dataset"),

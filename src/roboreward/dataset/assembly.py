@@ -5,6 +5,7 @@ to its split as it comes. The splits appear under their names when all of them a
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -16,9 +17,10 @@ import numpy as np
 
 from roboreward.core import Example, StoreError
 from roboreward.dataset.balance import balanced_counts
-from roboreward.dataset.episodes import Line, examples_of
+from roboreward.dataset.episodes import examples_of
 from roboreward.dataset.index import Cell, Flags, Index, Ints
 from roboreward.dataset.layout import METADATA
+from roboreward.dataset.lines import Line
 from roboreward.dataset.recipe import DatasetRecipe
 from roboreward.dataset.rows import row_of
 from roboreward.media import nearest_lookalikes
@@ -26,6 +28,7 @@ from roboreward.sources import OnSkip, Skip
 from roboreward.store import JsonlWriter, cannot_write
 
 STRICTEST_LAST: Final = ("train", "val", "test")
+_OUR_VIDEO: Final = re.compile(r"[0-9a-f]{16}\.mp4")
 Counts = dict[str, dict[Cell, int]]
 """Rows by split and kind."""
 
@@ -174,10 +177,19 @@ def _place(made: Path, folder: Path, example: Example) -> None:
 
 
 def _replace(target: Path, made: Path) -> None:
-    """Put a whole split in the place of an older one; the old one is gone if that is interrupted, never mixed."""
+    """Put a whole split in the place of an older one, never mixed with it; what no build wrote moves along."""
     try:
+        for path in sorted(target.rglob("*")):
+            if path.is_file() and not _is_ours(path.relative_to(target)):
+                kept = made / path.relative_to(target)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, kept)
         shutil.rmtree(target, ignore_errors=True)
         if made.exists():
             os.replace(made, target)
     except OSError as error:
         raise cannot_write(target, error) from error
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == METADATA or (len(path.parts) == 2 and bool(_OUR_VIDEO.fullmatch(path.name)))

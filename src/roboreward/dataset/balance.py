@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from roboreward.core import UsageError, shorten
+from roboreward.core import MissingExtra, UsageError, shorten
 from roboreward.dataset.recipe import Balance, Shares
 
 Floats = npt.NDArray[np.float64]
@@ -19,7 +19,6 @@ _SWEEPS: Final = 40
 _ROUND: Final = 10
 _STUCK: Final = 0.9
 """Part of the error that is still there after a round, above which no more is expected."""
-_HALVINGS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ def balanced_counts(
 
     Raises:
         UsageError: The target names a value of which there is no row, or no number of rows meets it.
+        MissingExtra: scipy is not installed, and the target has several dimensions.
     """
     there = np.array(counts, float)
     margins = [
@@ -97,23 +97,51 @@ def _margin(
 
 
 def _largest(margins: Sequence[Margin], there: Floats, most: float) -> Floats:
-    """Halve the interval between a total that can be had and one that cannot."""
+    """Return the largest choice that meets all margins: found by linear programming, spread out where that is possible.
+
+    An optimum of a linear program takes some kinds whole and others not at all. Scaling, up to nearly as many rows,
+    takes a part of each; where it does not get there (some kinds must be left out), the optimum stands.
+    """
+    if len(margins) < 2:
+        for margin in margins:
+            for share, members in zip(margin.share, margin.members, strict=True):
+                if share:
+                    most = min(most, float(there[members].sum()) / share)
+        fitted = _fitted(margins, there, most)
+        return np.zeros_like(there) if fitted is None else fitted
+    optimum = _optimum(margins, there, most)
+    fitted = _fitted(margins, there, float(optimum.sum()) * (1 - _TOLERANCE))
+    return optimum if fitted is None else fitted
+
+
+def _optimum(margins: Sequence[Margin], there: Floats, most: float) -> Floats:
+    """Maximise the number of rows; every value's rows less its share of all rows are 0.
+
+    Raises:
+        MissingExtra: scipy is not installed.
+    """
+    try:
+        from scipy.optimize import linprog
+    except ImportError as error:
+        raise MissingExtra("scipy", "data", "A balance over several dimensions") from error
+    rows = []
     for margin in margins:
         for share, members in zip(margin.share, margin.members, strict=True):
-            if share:
-                most = min(most, float(there[members].sum()) / share)
-    found = _fitted(margins, there, most)
-    if found is not None:
-        return found
-    low, high, best = 0.0, most, np.zeros_like(there)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        found = _fitted(margins, there, middle)
-        if found is None:
-            high = middle
-        else:
-            low, best = middle, found
-    return best
+            row = np.full(len(there), -share)
+            row[members] += 1
+            rows.append(row)
+    found = linprog(
+        c=-np.ones(len(there)),
+        A_eq=np.array(rows),
+        b_eq=np.zeros(len(rows)),
+        A_ub=np.ones((1, len(there))),
+        b_ub=[most],
+        bounds=list(zip(np.zeros(len(there)), there, strict=True)),
+        method="highs",
+    )
+    # Nothing at all meets every condition, so there is always an optimum.
+    optimum: Floats = np.clip(np.array(found.x, float), 0, there)
+    return optimum
 
 
 def _fitted(margins: Sequence[Margin], there: Floats, total: float) -> Floats | None:

@@ -6,6 +6,7 @@ Then the lines are assembled into splits (`dataset.index`, `dataset.assembly`). 
 """
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ import numpy as np
 from roboreward import __version__
 from roboreward.core import StoreError, UsageError
 from roboreward.dataset.assembly import Counts, choose, counts_of, write_splits
-from roboreward.dataset.episodes import Line, expected_line, jobs_of, make
-from roboreward.dataset.index import Ints, index_of
+from roboreward.dataset.episodes import Job, expected_line, jobs_of, make, said_again
+from roboreward.dataset.index import index_of
+from roboreward.dataset.lines import Line, LineIndex, Words
 from roboreward.dataset.recipe import DatasetRecipe
 from roboreward.media import NORMAL_V1
 from roboreward.sources import Skip, Source, open_source
-from roboreward.store import Engine, JsonlWriter, lock_folder, read_jsonl, run_on, write_json
+from roboreward.store import Engine, JsonlWriter, lock_folder, run_on, write_json
 
 WORK: Final = ".build"
 """Folder of a dataset that holds a build's work. Hidden, so that no loader takes its videos for rows."""
@@ -66,9 +68,10 @@ class Built(Plan):
 
 
 def plan_dataset(recipe: DatasetRecipe, *, progress: Progress | None = None) -> Plan:
-    """Say what a build would make, from what the sources state: nothing is decoded and nothing is written.
+    """Say what a build would make, from what the sources state: nothing is encoded and nothing is written.
 
-    Copies are not found, and all four clips are expected of a success whose length the source does not state.
+    A source may look at a frame of an episode to see whether it can be used. Copies are not found, and all four clips
+    are expected of a success whose length the source does not state.
 
     Args:
         recipe: What would be built.
@@ -79,14 +82,18 @@ def plan_dataset(recipe: DatasetRecipe, *, progress: Progress | None = None) -> 
         DataError: A source cannot be read.
     """
     say: Progress = progress or (lambda name, num_done, num: None)
+    return _plan(recipe, _opened(recipe), say)
+
+
+def _plan(recipe: DatasetRecipe, sources: list[Source], say: Progress) -> Plan:
     skipped: Counter[str] = Counter()
 
     def count(skip: Skip) -> None:
         skipped[skip.reason] += 1
 
     def lines() -> Iterator[Line]:
-        for number, job in enumerate(jobs_of(recipe, _opened(recipe), count), start=1):
-            say("episodes", number, 0)
+        for number, job in enumerate(jobs_of(recipe, sources, count), start=1):
+            say("planned", number, 0)
             footage = job.episode.views[job.episode.judged_view]
             yield expected_line(job, footage.num_frames) | {"frames": job.key}
 
@@ -128,14 +135,17 @@ def build_dataset(
         MissingExtra: The engine is not installed.
     """
     say: Progress = progress or (lambda name, num_done, num: None)
-    # First, so that a recipe that names nothing leaves no folder which then belongs to it.
+    # First, so that a recipe that names nothing, or cannot be met, leaves no folder which then belongs to it.
     sources = _opened(recipe)
+    if recipe.balance is not None:
+        _plan(recipe, sources, say)
+    _check_place(out)
     with lock_folder(out):
         _claim(out, recipe)
         with _SkipList(out) as skips:
             run = partial(run_on, engine, num_workers=num_workers, what="the build")
-            _make_videos(recipe, sources, out / WORK, skips, run=run, say=say)
-            built = _assemble(recipe, out, skips, say)
+            keys = _make_videos(recipe, sources, out / WORK, skips, run=run, say=say)
+            built = _assemble(recipe, out, keys, skips, say)
         licences = {source.name: source.licence for source in sources}
         write_json(out / "sources.json", {"licences": licences, "recipe_hash": recipe.recipe_hash})
         write_json(out / "build.json", _in_numbers(built))
@@ -146,13 +156,28 @@ def _opened(recipe: DatasetRecipe) -> list[Source]:
     return [open_source(s.reader, s.path, s.options) for s in recipe.sources]
 
 
+def _check_place(out: Path) -> None:
+    """Refuse a folder with something else in it: a build replaces splits."""
+    if (out / "recipe.json").exists() or not out.is_dir():
+        return
+    there = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+    if there:
+        raise StoreError(
+            f"{out} is not empty ({', '.join(there[:3])}, ...) and holds no build. Choose another --out."
+        )
+
+
 def _claim(out: Path, recipe: DatasetRecipe) -> None:
     path = out / "recipe.json"
     mine = {"recipe_hash": recipe.recipe_hash, "package": __version__, "profile": NORMAL_V1.name}
     if not path.exists():
         write_json(path, mine)
         return
-    if json.loads(path.read_text()) != mine:
+    try:
+        theirs = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} is damaged ({error}). Choose another --out.") from error
+    if theirs != mine:
         raise StoreError(f"{out} holds a build of another recipe or version. Choose another --out.")
 
 
@@ -185,42 +210,46 @@ def _make_videos(
     work: Path,
     on_skip: Callable[[Skip], None],
     *,
-    run: Callable[..., Iterator[Line]],
+    run: Callable[..., Iterator[Line | Skip]],
     say: Progress,
-) -> None:
+) -> Words:
+    """Make what is missing, or was made of something else; returns the keys of all episodes, in order, uint64.
+
+    Where only the words changed, the videos stay and the line is written anew.
+    """
     path = work / "rows.jsonl"
+    keys = array("Q")
     with JsonlWriter(path) as writer:
-        done = _keys_in(path)
-        jobs = (job for job in jobs_of(recipe, sources, on_skip) if not _is_in(done, job.key))
-        lines = run(partial(make, work / "videos"), jobs)
-        for number, line in enumerate(lines, start=len(done) + 1):
-            writer.append(line)
+        done = LineIndex(path)
+
+        def todo() -> Iterator[Job]:
+            for job in jobs_of(recipe, sources, on_skip):
+                keys.append(int(job.key, 16))
+                if not done.holds(job.key, facts=job.facts):
+                    yield job
+                elif not done.holds(job.key, facts=job.facts, words=job.words):
+                    writer.append(said_again(job, next(done.lines(np.array(keys[-1:])))))
+
+        # What cannot be used is tried again whenever a build goes on: it may have been mended.
+        for number, made in enumerate(run(partial(make, work / "videos"), todo()), len(done) + 1):
+            if isinstance(made, Skip):
+                on_skip(made)
+            else:
+                writer.append(made)
             say("episodes", number, 0)
+    return np.frombuffer(keys, np.uint64) if len(keys) else np.zeros(0, np.uint64)
 
 
-def _keys_in(path: Path) -> Ints:
-    """Return the keys of the lines, sorted: a large build has millions, too many for a set of texts."""
-    keys = (int(line["key"], 16) for _, line in read_jsonl(path))
-    return np.sort(np.fromiter(keys, np.uint64)).view(np.int64)
-
-
-def _is_in(keys: Ints, key: str) -> bool:
-    words, wanted = keys.view(np.uint64), np.uint64(int(key, 16))
-    place = int(words.searchsorted(wanted))
-    return place < len(words) and bool(words[place] == wanted)
-
-
-def _assemble(recipe: DatasetRecipe, out: Path, skips: _SkipList, say: Progress) -> Built:
-    path = out / WORK / "rows.jsonl"
-    for _, line in read_jsonl(path):
-        if "skip" in line:
-            skips(Skip(**line["skip"]))
-    index = index_of(_episodes_in(path), recipe)
+def _assemble(
+    recipe: DatasetRecipe, out: Path, keys: Words, skips: _SkipList, say: Progress
+) -> Built:
+    made = LineIndex(out / WORK / "rows.jsonl")
+    index = index_of(made.lines(keys), recipe)
     num = len(index.key)
     _check_any(num, skips.counts)
     choice = choose(index, recipe)
     write_splits(
-        _episodes_in(path),
+        made.lines(keys),
         index,
         choice,
         videos=out / WORK / "videos",
@@ -237,10 +266,6 @@ def _assemble(recipe: DatasetRecipe, out: Path, skips: _SkipList, say: Progress)
         folder=out,
         num_duplicates=index.num_duplicates,
     )
-
-
-def _episodes_in(path: Path) -> Iterator[Line]:
-    return (line for _, line in read_jsonl(path) if "skip" not in line)
 
 
 def _check_any(num: int, skipped: Counter[str]) -> None:

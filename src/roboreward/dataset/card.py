@@ -54,6 +54,10 @@ _COLUMN_MEANS: Final = {
     "cut_frac": "share of the parent's duration that a clip keeps; 1 where nothing was cut",
     "validator": "who accepted or rejected a generated example, and in which words; a JSON text",
     "provenance": "operation, parents, seed, model, prompt and code version; a JSON text",
+    "session": "the recording session, as the corpus calls it",
+    "source_sha256": "SHA-256 of the original video file, where the whole file is the episode",
+    "licence": "what the corpus states as the licence of the episode",
+    "source_facts": "what else the corpus says of the episode; a JSON text",
 }
 
 
@@ -75,7 +79,8 @@ def dataset_card(
         report: What the linter found; becomes the known limits. None says that nobody looked.
         name: For people; the folder's name when None.
         licence: The hub's identifier for the whole, such as "cc-by-4.0"; "unknown" when None.
-        source_licences: Licence by source, where the rows do not state it. What neither states is "unknown".
+        source_licences: Licence by source, for rows that do not state it. What neither states is "unknown"; where the
+            rows of a source come under several, all are listed with their numbers.
         summary: A paragraph for the top; Markdown.
     """
     title = name or dataset.name
@@ -98,10 +103,10 @@ def dataset_card(
 
 def licences_of(dataset: Dataset) -> dict[str, tuple[str, ...]]:
     """Return what the rows of each source state as their licence: keys `licence` or `license`, also in provenance."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for row in dataset.rows:
-        found[row.example.source].update(_stated(row.example))
-    return {source: tuple(sorted(stated)) for source, stated in sorted(found.items())}
+    return {
+        source: tuple(sorted(told for told in counts if told))
+        for source, counts in sorted(_licence_counts(dataset).items())
+    }
 
 
 def licences_beside(folder: Path) -> dict[str, str]:
@@ -118,6 +123,14 @@ def licences_beside(folder: Path) -> dict[str, str]:
         return {str(source): str(licence) for source, licence in found.items() if licence}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: no licences by source in it. Build the dataset again.") from error
+
+
+def _licence_counts(dataset: Dataset) -> dict[str, Counter[str]]:
+    """Return how many rows of each source state which licence, "" for those that state none."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in dataset.rows:
+        found[row.example.source].update(set(_stated(row.example)) or {""})
+    return dict(found)
 
 
 def _stated(example: Example) -> Iterator[str]:
@@ -268,11 +281,15 @@ def _licences(
     yield ""
     yield "| source | licence | examples |"
     yield "|---|---|---:|"
-    stated = licences_of(dataset)
+    stated = _licence_counts(dataset)
     for tally in stats.tables["source"]:
-        own = stated.get(tally.name, ())
-        told = ", ".join(own) if own else given.get(tally.name, UNKNOWN)
-        yield f"| {_plain(tally.name)} | {_plain(told)} | {tally.total:,} |"
+        counts: Counter[str] = Counter()
+        for own, num in stated.get(tally.name, {"": tally.total}).items():
+            counts[own or given.get(tally.name, UNKNOWN)] += num
+        told = [
+            f"{name} ({num:,})" if len(counts) > 1 else name for name, num in sorted(counts.items())
+        ]
+        yield f"| {_plain(tally.name)} | {_plain(', '.join(told))} | {tally.total:,} |"
     yield ""
 
 

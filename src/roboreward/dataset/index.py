@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from roboreward.core import DataError
-from roboreward.dataset.episodes import Line, levels_of
+from roboreward.dataset.episodes import levels_of
+from roboreward.dataset.lines import Line
 from roboreward.dataset.recipe import DatasetRecipe
 
 Ints = npt.NDArray[np.int64]
@@ -42,7 +43,7 @@ class Index:
         looks: uint64 (N, 8), see `media.perceptual_fingerprint`; (0, 8) where it is not known.
         key: uint64 (N,), id of each.
         episode: int32 (R,), each row's episode.
-        cell: uint16 (R,), each row's kind.
+        cell: uint32 (R,), each row's kind.
     """
 
     splits: tuple[str, ...]
@@ -54,7 +55,7 @@ class Index:
     looks: Words
     key: Words
     episode: npt.NDArray[np.int32]
-    cell: npt.NDArray[np.uint16]
+    cell: npt.NDArray[np.uint32]
 
     @property
     def num_duplicates(self) -> int:
@@ -71,7 +72,7 @@ def index_of(lines: Iterable[Line], recipe: DatasetRecipe) -> Index:
     """Read lines once and keep what is needed of them; a line that is a skip must not be among them."""
     splits = tuple(recipe.splits)
     keys, groups, frames, looks = array("Q"), array("Q"), array("Q"), bytearray()
-    num_rows, cell_of_row, split = array("B"), array("H"), array("b")
+    num_rows, cell_of_row, split = array("B"), array("I"), array("b")
     cells: dict[Cell, int] = {}
     for line in lines:
         try:
@@ -99,7 +100,7 @@ def index_of(lines: Iterable[Line], recipe: DatasetRecipe) -> Index:
         looks=np.frombuffer(bytes(looks), ">u8").astype(np.uint64).reshape(-1, _LOOKS),
         key=_words(keys),
         episode=np.repeat(np.arange(len(keys), dtype=np.int32), counts),
-        cell=np.frombuffer(cell_of_row, np.uint16) if cells else np.zeros(0, np.uint16),
+        cell=np.frombuffer(cell_of_row, np.uint32) if cells else np.zeros(0, np.uint32),
     )
 
 

@@ -108,6 +108,11 @@ def write_set(folder: Path, examples: Sequence[Example]) -> Path:
     return target
 
 
+def tells_label(name: str) -> bool:
+    """Whether the name of a file or folder gives away how an attempt ended."""
+    return _TELLS_LABEL.search(name) is not None
+
+
 def set_hash_of(examples: Iterable[Example]) -> str:
     """Return a digest of a set's content, independent of its order and of where it lies.
 
@@ -183,7 +188,7 @@ def _check_writable(example: Example, folder: Path, seen: set[str]) -> None:
         raise UsageError(
             f"Example {example.example_id!r} occurs twice. Ids must be unique in a set."
         )
-    if _TELLS_LABEL.search(name.name):
+    if tells_label(name.name):
         raise UsageError(
             f"File name {shorten(repr(example.file_name))} tells the label; a model could read it. Rename the video."
         )

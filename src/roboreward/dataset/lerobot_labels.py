@@ -103,8 +103,13 @@ def write_episode_labels(path: Path, labels: EpisodeLabels) -> int:
     """Write the labels as one JSON file: score, reward, author and reason of each episode. Returns their number.
 
     Raises:
+        UsageError: The file lies in the corpus, which is not changed.
         StoreError: The file cannot be written.
     """
+    if path.resolve().is_relative_to(labels.corpus.resolve()):
+        raise UsageError(
+            f"{path} lies in {labels.corpus}, which is not changed. Name a file elsewhere."
+        )
     write_json(path, labels.as_json())
     return len(labels.rows)
 

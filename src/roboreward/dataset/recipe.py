@@ -32,7 +32,7 @@ class SourceRecipe(BaseModel):
     path: Path
     options: dict[str, Any] = Field(default_factory=dict)
     unlabelled: Literal["success", "skip"] = "skip"
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, le=10**12)
 
 
 SplitName = Literal["train", "val", "test"]
@@ -71,7 +71,8 @@ class Balance(BaseModel):
 
 
 def _check_shares(what: str, shares: Collection[float]) -> None:
-    if min(shares, default=-1.0) < 0 or abs(sum(shares) - 1) > 1e-6:
+    # NaN compares as false with everything.
+    if not (min(shares, default=-1.0) >= 0 and abs(sum(shares) - 1) <= 1e-6):
         raise ValueError(f"{what} must not be negative and must add up to 1")
 
 

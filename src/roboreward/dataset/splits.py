@@ -4,6 +4,7 @@
 bad rows and repeated ids included, because what looks at a dataset as a whole has to point at them.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -100,6 +101,35 @@ def read_dataset(path: Path, *, allow_bad: bool = False, has_videos: bool = True
         reasons = [f" The first: {bad.reason}" for split in splits for bad in split.bad_rows]
         raise DataError(f"{path}: no usable row.{''.join(reasons[:1])}")
     return Dataset(folder, splits)
+
+
+def refuse_own_file(target: Path, dataset: Dataset) -> None:
+    """Refuse to write over what a dataset is made of.
+
+    Raises:
+        UsageError: `target` is one of its metadata files or videos, also by a link, or the place of a video that is
+            not there.
+    """
+    own = (*(split.file for split in dataset.splits), *(row.example.video for row in dataset.rows))
+    try:
+        there = os.stat(target)
+    except (OSError, ValueError):
+        real = os.path.realpath(target)
+        name = os.path.basename(real)
+        is_own = any(path.name == name and os.path.realpath(path) == real for path in own)
+    else:
+        is_own = any(_is_file(path, there) for path in own)
+    if is_own:
+        raise UsageError(
+            f"{target} is a part of the dataset {dataset.folder}, and would be overwritten. Name another file."
+        )
+
+
+def _is_file(path: Path, known: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), known)
+    except (OSError, ValueError):
+        return False
 
 
 def _metadata_files(path: Path) -> list[Path]:

@@ -216,8 +216,8 @@ class _Row:
         return value
 
     def rest(self) -> dict[str, Any]:
-        """Return the cells that have no meaning here."""
-        known = {name for names in self.columns.values() for name in names}
+        """Return the cells that have no meaning here, and the session, which is more than a group."""
+        known = {name for names in self.columns.values() for name in names} - {"session"}
         return {key: value for key, value in self.cells.items() if key not in known}
 
 

@@ -1,5 +1,6 @@
 """Recipes: a frozen model's values as TOML, told apart by their `kind`."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TypeVar
@@ -25,11 +26,11 @@ def read_recipe_file(path: Path, model: type[Recipe], *, kind: str) -> Recipe:
         kind: What its `kind` has to be.
 
     Raises:
-        UsageError: The file is missing, is not TOML, is of another kind, or has a field that is missing, unknown or out
-            of range.
+        UsageError: The file is missing, is not TOML, is of another kind, or has a field that is missing, unknown, of
+            another type (`true` is no number, "3" neither) or out of range.
     """
     try:
-        values = tomllib.loads(path.read_text())
+        values = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"Cannot read the recipe {path}: {error.strerror}.") from error
     except ValueError as error:
@@ -38,7 +39,8 @@ def read_recipe_file(path: Path, model: type[Recipe], *, kind: str) -> Recipe:
     if found != kind:
         raise UsageError(f'{path}: kind = {found!r}. This command takes kind = "{kind}" only.')
     try:
-        return model.model_validate(values)
+        # As JSON, since only there a list is a tuple and a text a path while `true` is no whole number.
+        return model.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise UsageError(f"{path}: {problems}") from error
