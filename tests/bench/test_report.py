@@ -42,6 +42,13 @@ def test_a_model_name_cannot_style_or_break_the_table(make_result: Make) -> None
     assert "[red]x[/red]" in text
 
 
+def test_a_model_name_is_no_emoji(make_result: Make) -> None:
+    results = [make_result([*GOOD, (1, "failed")], model="openai:m"), make_result(FLAT)]
+    text = printed(results)
+    assert "openai:m: 1 of 21 calls failed" in text
+    assert "(openai:m)" in text
+
+
 def test_runs_on_two_sets_make_two_tables(make_result: Make) -> None:
     results = [make_result(GOOD), make_result(FLAT, set_hash="other")]
     assert printed(results).count("20 examples") == 2

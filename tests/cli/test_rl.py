@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from roboreward.cli import main
 from roboreward.studies import CellPlan, StudyPlan, VariantBudget, plan
+from roboreward.testing import FakeProvider
 
 
 def test_an_unknown_study_is_named_with_the_nearest_one(tmp_path: Path) -> None:
@@ -97,3 +98,37 @@ def test_a_folder_without_a_nano_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [*command, "--out", str(tmp_path / "study")])
     assert result.exit_code == 2
     assert "Cannot read nano's weights in" in result.output
+
+
+@pytest.mark.torch
+@pytest.mark.api
+@pytest.mark.usefixtures("needs_nano", "tiny_plan")
+def test_a_reward_model_behind_an_api_is_paid_once_within_a_limit_by_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="the rl extra is not installed")
+    pytest.importorskip("openai", reason="needs the api extra")
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("ROBOREWARD_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "prices.toml").write_text(
+        "version = '1'\n[[price]]\nprovider = 'openai'\nmodel = 'm'\ninput_usd = 1.0\noutput_usd = 1.0\n"
+        "date = '2026-01'\nsource = 'made up for a test of ours'\n"
+    )
+    with FakeProvider() as fake:
+        command = ["rl", "study", "reward-source", "--smoke", "--reward", "openai:m"]
+        command += ["--base-url", f"openai={fake.url}/v1", "--max-usd", "1"]
+        command += ["--prices", str(tmp_path / "prices.toml")]
+        several = [*command, "--workers", "2", "--out", str(tmp_path / "several")]
+        refused = CliRunner().invoke(main, several)
+        assert (refused.exit_code, fake.num_requests) == (2, 0)
+        assert "openai:m is behind an API" in refused.stderr
+
+        once = CliRunner().invoke(main, [*command, "--json", "--out", str(tmp_path / "once")])
+        assert once.exit_code == 0, once.output
+        num = fake.num_requests
+        assert num >= 4
+        assert f"openai:m: {num} calls sent, {num * 0.001005:.4f} USD." in once.stderr
+        again = CliRunner().invoke(main, [*command, "--json", "--out", str(tmp_path / "again")])
+        assert again.exit_code == 0, again.output
+        assert f"openai:m: 0 calls sent, {num} answers from the ledger." in again.stderr
+        assert fake.num_requests == num

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from roboreward.cli import main
+from roboreward.core import FramePolicy, Verdict
 
 TASK = "lift the block"
 
@@ -136,3 +137,64 @@ def test_a_model_that_needs_labels_is_refused_with_a_way_out(video: Path) -> Non
     result = score(video, "--task", TASK, "--model", "floor:label-sampler")
     assert result.exit_code == 2
     assert "roboreward bench run" in result.stderr
+
+
+class Growing:
+    """Gives more the more frames it sees, and nothing for a single one."""
+
+    name, revision, capabilities = "growing", "1", frozenset({"distribution"})
+    frame_policy = FramePolicy(min_frames=4, max_frames=4)
+
+    def score(self, queries: Any) -> list[Verdict]:
+        return [self.one(query) for query in queries]
+
+    def one(self, query: Any) -> Verdict:
+        facts = {"frames": query.sample.record}
+        num = len(query.sample.record.indices)
+        if num == 1:
+            return Verdict.without_score("abstained", "One frame.").model_copy(update=facts)
+        probs = [0.0] * 5
+        probs[num - 1], probs[num] = 0.75, 0.25
+        verdict = Verdict.from_probs((*probs,), source="head")  # type: ignore[arg-type]
+        return verdict.model_copy(update=facts)
+
+
+@pytest.fixture
+def growing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roboreward.models.load_model", lambda _: Growing())
+
+
+@pytest.mark.usefixtures("growing")
+def test_a_curve_has_a_line_for_each_anchor(video: Path) -> None:
+    result = score(video, "--task", TASK, "--curve")
+    assert result.exit_code == 0, result.stderr
+    lines = [line.strip() for line in result.stdout.splitlines() if "first " in line]
+    assert len(lines) == 4
+    assert lines[0].startswith("curve     first   1, to   0.00 s: abstained (One frame.)")
+    assert [line.partition(": ")[2] for line in lines[1:]] == [
+        "2 of 5, expected 2.25",
+        "3 of 5, expected 3.25",
+        "4 of 5, expected 4.25",
+    ]
+
+
+@pytest.mark.usefixtures("growing")
+@pytest.mark.parametrize(
+    ("num", "anchors"), [(1, [4]), (2, [2, 4]), (3, [2, 3, 4]), (9, [1, 2, 3, 4])]
+)
+def test_a_curve_of_n_anchors_ends_at_all_frames(video: Path, num: int, anchors: list[int]) -> None:
+    result = score(video, "--task", TASK, "--json", "--curve", num)
+    (found,) = json.loads(result.stdout)["results"]
+    assert [point["num_frames"] for point in found["curve"]] == anchors
+    last = found["curve"][-1]
+    assert (last["score"], last["expected"], last["status"]) == (4, 4.25, "scored")
+    assert last["time_s"] == found["verdict"]["frames"]["timestamps_s"][-1]
+    assert found["verdict"]["expected"] == 4.25
+    assert "curve" not in json.loads(score(video, "--task", TASK, "--json").stdout)["results"][0]
+
+
+def test_an_anchor_without_an_answer_is_a_finding(video: Path) -> None:
+    result = score(video, "--task", TASK, "--model", "mock:I cannot tell", "--curve", 2)
+    assert result.exit_code == 1
+    assert result.stdout.count("unparsed (") == 2
+    assert score(video, "--task", TASK, "--curve", 0).exit_code == 2

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from roboreward.core import student_t, wilson
+from roboreward.core import rising_pools, student_t, wilson
 
 # Two-sided 95 %, from the standard tables.
 TABLE = {
@@ -54,3 +54,9 @@ def test_wilsons_interval_has_width_at_its_ends_and_stays_within_0_and_1(num: in
 def test_more_cases_narrow_wilsons_interval() -> None:
     widths = [hi - lo for lo, hi in (wilson(0.3, num) for num in (5, 50, 500))]
     assert widths[0] > 2.5 * widths[1] > 6 * widths[2]
+
+
+def test_pools_rise_and_keep_sums_weights_and_points() -> None:
+    points = [(1.0, 1.0), (3.0, 1.0), (1.0, 2.0), (8.0, 2.0), (8.0, 2.0), (5.0, 1.0)]
+    assert rising_pools(points) == [(1.0, 1.0, 1), (4.0, 3.0, 2), (16.0, 4.0, 2), (5.0, 1.0, 1)]
+    assert rising_pools([]) == []

@@ -1,13 +1,14 @@
 """From the command line to a table: three providers in one command."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
 
 from roboreward.bench import load_runs
 from roboreward.cli import main
-from roboreward.testing import FakeProvider, fake_key
+from roboreward.testing import FakeProvider, Fault, fake_key
 
 for _module in ("openai", "google.genai", "anthropic"):
     pytest.importorskip(_module, reason="needs the api extra")
@@ -129,6 +130,7 @@ def test_nothing_is_sent_unless_such_a_model_is_named(fake, video, make_set, tmp
         (("--base-url", "http://x"), "SCHEME=URL"),
         (("--base-url", "openal=http://x"), "SCHEME=URL"),
         (("--base-url", "openai=ftp://x"), "no address"),
+        (("--base-url", "openai=http://x?api-key=SECRETQ"), "ends before"),
         (("--ledger", "a", "--no-ledger"), "exclude each other"),
         (("--max-usd", "1"), "The price of openai:gpt-5-mini is unknown"),
     ],
@@ -137,6 +139,7 @@ def test_an_option_that_makes_no_sense_is_named(fake, make_set, tmp_path, option
     done = bench(make_set(3), tmp_path / "runs", *option, models=MODELS[:1])
     assert done.exit_code == 2
     assert words in done.stderr
+    assert "SECRETQ" not in done.output
     assert fake.requests == []
 
 
@@ -152,3 +155,42 @@ def test_the_list_says_what_is_missing(fake, monkeypatch):
     assert listed()["gemini:<model>"]["hint"] == "needs a key: set GEMINI_API_KEY or GOOGLE_API_KEY"
     monkeypatch.setitem(__import__("sys").modules, "google.genai", None)
     assert "pip install" in listed()["gemini:<model>"]["hint"]
+
+
+def test_a_run_that_holds_answers_of_several_snapshots_says_so(fake, make_set, tmp_path):
+    folder = make_set(6)
+    whole = bench(folder, tmp_path / "few", "--limit", "2", models=MODELS[:1])
+    assert "snapshots" not in whole.stderr
+    fake.snapshot = "2026-02-02"
+    mixed = bench(folder, tmp_path / "all", models=MODELS[:1])
+    assert mixed.exit_code == 0, mixed.output
+    parts = "gpt-5-mini-2026-02-02 (4), gpt-5-mini-2026-01-01 (2)"
+    assert f"{MODELS[0]}: this run holds answers of 2 snapshots: {parts}." in mixed.stderr
+    again = bench(folder, tmp_path / "all", models=MODELS[:1])
+    assert parts in again.stderr
+
+
+def test_as_many_questions_are_handed_over_at_once_as_calls_may_be_under_way(
+    fake, make_set, tmp_path
+):
+    folder = make_set(2)
+    for name, words, size in (("a", ("--concurrency", "100"), 100), ("b", (), 32)):
+        assert bench(folder, tmp_path / name, *words, models=MODELS[:1]).exit_code == 0
+        (run,) = load_runs(tmp_path / name)
+        assert run.config.chunk_size == size
+
+
+def test_a_model_that_was_loaded_twice_is_summed_up_once(fake, make_set, tmp_path):
+    models = (MODELS[0], f"floor:first-frame:{MODELS[0]}")
+    done = bench(make_set(3), tmp_path / "runs", models=models)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count(f"{MODELS[0]}: 6 calls sent") == 1
+
+
+def test_what_calls_without_an_answer_may_have_cost_is_said(fake, make_set, tmp_path):
+    fake.faults = [Fault("truncated_json")]
+    prices = ("--prices", str(tmp_path / "prices.toml"))
+    done = bench(make_set(3), tmp_path / "runs", *prices, models=MODELS[:1])
+    assert re.search(
+        r"3 calls sent, 0\.0020 USD, and up to 0\.0\d+ USD for calls without", done.stderr
+    )

@@ -235,3 +235,10 @@ def test_loading_a_model_sends_nothing(provider):
     for scheme in SCHEMES:
         load(fake, scheme)
     assert fake.num_requests == 0
+
+
+def test_a_fault_may_come_late(provider):
+    fake = provider(faults=[Fault("server_error", after_s=0.3)])
+    assert statuses(load(fake).score(QUERIES[:1])) == ["scored"]
+    first, second = fake.requests
+    assert second.at_s - first.at_s >= 0.3

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -340,3 +341,103 @@ def test_neither_pictures_nor_tasks_stand_in_the_ledger(tmp_path):
     assert len(rows) == len(QUERIES)
     assert not any(word in text for word in ("jpeg", QUERIES[0].task, "Rubric", "base64"))
     assert max(len(json.dumps(row)) for row in rows) < 2000
+
+
+@pytest.mark.parametrize("kind", ["truncated_json", "not_json", "wrong_shape", "reset", "hang"])
+def test_a_reply_that_cannot_be_read_counts_as_paid(prices, kind):
+    budget, num = Budget(60.0), 40
+    with FakeProvider(faults=[None, *[Fault(kind)] * num]) as fake:
+        judge = load(
+            fake,
+            price_file=prices(),
+            budget=budget,
+            max_new_tokens=16,
+            max_tries=1,
+            call_timeout_s=0.2 if kind == "hang" else 60,
+        )
+        judge.score(synthetic_queries(1, num_frames=3, size_px=16))
+        verdicts = judge.score(synthetic_queries(num, num_frames=2, size_px=16))
+        assert {verdict.status for verdict in verdicts} == {"failed"}
+        assert 1.05 * fake.num_requests <= budget.spent_usd <= 60
+        assert fake.num_requests < num
+        assert judge.vlm.tally.lost_usd == pytest.approx(budget.spent_usd - 1.05)
+
+
+def test_an_error_of_the_server_and_a_server_that_is_not_there_cost_nothing(prices):
+    budget = Budget(60.0)
+    with FakeProvider(faults=[Fault("server_error")] * 40) as fake:
+        judge = load(fake, price_file=prices(), budget=budget, max_tries=1)
+        judge.score(synthetic_queries(40, num_frames=2, size_px=16))
+        assert fake.num_requests == 40
+        gone = load(fake, price_file=prices(), budget=budget, max_tries=1, max_concurrency=1)
+    with pytest.raises(UsageError, match="nothing answers"):
+        gone.score(QUERIES)
+    assert (budget.spent_usd, judge.vlm.tally.lost_usd, gone.vlm.tally.lost_usd) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("scheme", ["openai", "gemini", "anthropic"])
+def test_the_advice_about_prices_works(tmp_path, scheme):
+    with FakeProvider() as fake:
+        with pytest.raises(UsageError, match=r"\[\[price\]\]") as caught:
+            load(fake, scheme, budget=Budget(1.0))
+        said = re.search(r"provider = '(.*?)' and model = '(.*?)'", str(caught.value))
+        lines = [f"provider = '{said[1]}'", f"model = '{said[2]}'", "input_usd = 1.0"]
+        lines += ["output_usd = 1.0", "date = '2026-01'", "source = 'made up for a test of ours'"]
+        path = tmp_path / "prices.toml"
+        path.write_text("\n".join(["version = '1'", "[[price]]", *lines]))
+        judge = load(fake, scheme, budget=Budget(1.0), price_file=path)
+        assert judge.score(QUERIES[:1])[0].usage.cost_usd == pytest.approx(1005e-6)
+
+
+def test_a_ledger_that_took_an_answer_no_more_is_not_tried_with_further_paid_calls(tmp_path):
+    def full(key, entry):
+        raise StoreError("the disk is full")
+
+    with FakeProvider() as fake:
+        judge = load(fake, ledger=tmp_path / "ledger", max_concurrency=1)
+        judge.score(QUERIES[:2])
+        judge.vlm.ledger.put = full
+        for query in QUERIES[2:]:
+            judge.score([query])
+        assert fake.num_requests == 3
+        verdicts = judge.score(QUERIES)
+        assert [v.status for v in verdicts] == ["scored"] * 2 + ["failed"] * 3
+        assert fake.num_requests == 3
+
+
+def test_what_another_process_paid_for_in_the_meantime_is_not_paid_again(tmp_path):
+    path = tmp_path / "ledger"
+    with FakeProvider() as fake:
+        mine, other = (load(fake, ledger=path) for _ in range(2))
+        get, num_gets = mine.vlm.ledger.get, []
+
+        def overtaken(keys):
+            found = get(keys)
+            if not num_gets:
+                other.score(QUERIES)
+            num_gets.append(1)
+            return found
+
+        mine.vlm.ledger.get = overtaken
+        verdicts = mine.score(QUERIES)
+        assert [verdict.score for verdict in verdicts] == [4] * len(QUERIES)
+        assert fake.num_requests == len(QUERIES)
+        assert (mine.vlm.tally.num_sent, mine.vlm.tally.num_stored) == (0, len(QUERIES))
+
+
+def test_a_ledger_that_cannot_be_read_any_more_ends_the_sending_and_loses_no_answer(tmp_path):
+    with FakeProvider() as fake:
+        judge = load(fake, ledger=tmp_path / "ledger", max_concurrency=1)
+        get, num_gets = judge.vlm.ledger.get, []
+
+        def breaking(keys):
+            num_gets.append(1)
+            if len(num_gets) == 4:
+                raise StoreError("the disk is gone")
+            return get(keys)
+
+        judge.vlm.ledger.get = breaking
+        verdicts = judge.score(QUERIES)
+        assert [v.status for v in verdicts] == ["scored"] * 2 + ["failed"] * 3
+        assert all("not asked: the disk is gone" in v.reason for v in verdicts[2:])
+        assert fake.num_requests == 2

@@ -8,12 +8,15 @@ from email.utils import format_datetime
 
 import pytest
 
-from roboreward.core import DataError, MissingExtra, UsageError, identity_of
-from roboreward.models import API_SCHEMES, ApiSettings, Budget, load_model
+from roboreward.core import DataError, MissingExtra, Usage, UsageError, identity_of
+from roboreward.models import API_SCHEMES, ApiSettings, Budget, Reply, load_model
+from roboreward.models.api_answers import Answer, joined
 from roboreward.models.api_errors import BadReply, scrub, trouble_of
 from roboreward.models.api_gate import Gate
 from roboreward.models.api_prices import load_prices
 from roboreward.models.api_settings import check_address, endpoint_of
+from roboreward.models.replies import summed, total_usage
+from roboreward.models.rubric_judge import verdict_of
 
 ALWAYS = time.monotonic() + 1e6
 
@@ -274,6 +277,9 @@ def test_a_server_is_named_by_its_address_and_model(rest, base_url, model):
         ("vllm", "http://host:8000/v1", "names no model"),
         ("vllm", "ftp://host/model", "no address"),
         ("vllm", "http://me:hunter2@host/model", "password"),
+        ("vllm", "http://host/model?api-key=hunter2", "ends before"),
+        ("vllm", "http://host/model#hunter2", "ends before"),
+        ("vllm", "host/model?api-key=hunter2", "names no server"),
     ],
 )
 def test_a_name_that_is_not_whole_is_refused(scheme, rest, words):
@@ -301,7 +307,98 @@ def test_without_its_sdk_a_model_names_the_command_that_adds_it(monkeypatch, uri
 
 def test_the_providers_own_address_is_no_other_server():
     settings = ApiSettings(base_urls={"openai": "https://api.openai.com/v1/"})
-    assert endpoint_of("openai", "gpt-5", settings).base_url is None
+    endpoint = endpoint_of("openai", "gpt-5", settings)
+    assert (endpoint.is_own_server, endpoint.provider) == (False, "openai")
+    assert endpoint == endpoint_of("openai", "gpt-5", ApiSettings())
+    # Of another provider it is.
+    settings = ApiSettings(base_urls={"openai": "https://api.anthropic.com"})
+    assert endpoint_of("openai", "m", settings).is_own_server
     assert check_address("http://h:1/") == "http://h:1"
     with pytest.raises(UsageError):
         check_address("http://[bad")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h/v1?api-key=hunter2",
+        "http://h/v1#hunter2",
+        "htp://h/v1?api-key=hunter2",
+        "http://[h?api-key=hunter2",
+        "http://me:hunter2@h/?x",
+    ],
+)
+def test_what_may_be_a_secret_in_an_address_is_refused_and_not_repeated(url):
+    with pytest.raises(UsageError) as caught:
+        check_address(url)
+    assert "hunter2" not in str(caught.value)
+
+
+class ConnectError(Exception):
+    """Like that of httpx, of a connection that was never there."""
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "may_cost"),
+    [
+        (StatusError(500), False),
+        (StatusError(400, {"message": "your input was flagged"}), False),
+        (BadReply("it is empty"), True),
+        (APITimeoutError(), True),
+        (ConnectionResetError("torn"), True),
+        (caused(APIConnectionError("torn"), ConnectionResetError("torn")), True),
+        (caused(APIConnectionError("none"), ConnectError("refused")), False),
+        (caused(APITimeoutError(), ConnectError("too slow")), False),
+        (ConnectionRefusedError("no"), False),
+        (ZeroDivisionError("a fault"), True),
+    ],
+)
+def test_what_was_sent_and_got_no_error_may_be_on_the_bill(error, may_cost):
+    assert trouble_of(error).may_cost is may_cost
+
+
+def test_the_cost_of_a_part_is_not_the_cost_of_all():
+    known, unknown = Usage(input_tokens=2, cost_usd=0.5), Usage(input_tokens=3)
+    assert summed([known, known]) == Usage(input_tokens=4, cost_usd=1.0)
+    assert summed([known, unknown]) == Usage(input_tokens=5)
+    assert summed([known, None]) == Usage(input_tokens=2)
+    assert summed([None]) is None
+    told = [Reply("ok", ("4",), usage=known), Reply("failed"), Reply("ok", ("4",), usage=unknown)]
+    assert total_usage(told[:2]) == known
+    assert total_usage(told).cost_usd is None
+    paid = Answer("ok", text="4", input_tokens=1, output_tokens=1, cost_usd=0.5)
+    assert joined([paid, Answer("failed")]).usage.cost_usd == 0.5
+    assert joined([paid, Answer("ok", text="4")]).usage.cost_usd is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "elsewhere"), [("openai", 9.0), ("openai server", 9.0), ("vllm server", None)]
+)
+def test_a_price_of_ones_own_is_for_the_address_that_is_asked(tmp_path, asked, elsewhere):
+    (tmp_path / "prices.toml").write_text(OWN_PRICE)
+    price = load_prices(tmp_path / "prices.toml").find(asked, "gpt-5-mini")
+    assert (price and price.input_usd) == elsewhere
+
+
+def test_of_two_prices_of_ones_own_that_for_another_server_counts_there(tmp_path):
+    entry = OWN_PRICE.partition("[[price]]")[2]
+    there = entry.replace('"openai"', '"openai server"').replace("9.0", "1.0")
+    (tmp_path / "prices.toml").write_text(f"{OWN_PRICE}[[price]]{there}")
+    table = load_prices(tmp_path / "prices.toml")
+    assert table.find("openai server", "gpt-5-mini").input_usd == 1.0
+    assert table.find("openai", "gpt-5-mini").input_usd == 9.0
+
+
+def test_a_sample_without_an_answer_is_counted_and_a_failed_one_is_asked_again() -> None:
+    good, refused = Answer("ok", text="ANSWER: 4"), Answer("refused", reason="declined")
+    assert joined([good, refused, good]).texts == ("ANSWER: 4", "", "ANSWER: 4")
+    assert verdict_of(joined([good, refused, good])).probs == (0, 0, 0, 1, 0)
+    assert verdict_of(joined([good, refused, refused])).status == "unparsed"
+    assert verdict_of(joined([refused, refused])).status == "refused"
+    broken = verdict_of(joined([good, good, Answer("failed", reason="no network")]))
+    assert (broken.status, broken.reason) == ("failed", "no network")

@@ -1,12 +1,14 @@
 """What is sent to each API, and what is read from its replies."""
 
 import base64
+import itertools
 
 import pytest
+from pydantic import SecretStr
 
 from roboreward.core import UsageError
 from roboreward.media import decode_image, jpeg_bytes
-from roboreward.models import load_model, use_api
+from roboreward.models import ApiSettings, api_vlm, load_model, use_api
 from roboreward.models.asking import Ask, Decoding, Vlm
 from roboreward.models.vlms import load_vlm
 from roboreward.testing import (
@@ -65,7 +67,7 @@ def test_openai_gets_times_and_pictures_in_order_and_every_setting(fake):
     head, _, data = message["content"][2]["image_url"]["url"].partition(",")
     assert head == "data:image/jpeg;base64"
     assert base64.b64decode(data) == jpeg_bytes(SAMPLE.frames_THWC[0], quality=90)
-    assert (body["temperature"], body["seed"], body["max_tokens"]) == (0, 0, 16)
+    assert (body["temperature"], body["seed"], body["max_tokens"]) == (0, 0, 2048)
     assert (body["logprobs"], body["top_logprobs"]) == (True, 20)
 
 
@@ -130,7 +132,7 @@ def test_anthropic_gets_times_and_pictures(fake):
     assert [part["type"] for part in message["content"]] == ["text", *["text", "image"] * 3, "text"]
     source = message["content"][2]["source"]
     assert (source["type"], source["media_type"]) == ("base64", "image/jpeg")
-    assert (body["max_tokens"], body["temperature"]) == (16, 0)
+    assert (body["max_tokens"], body["temperature"]) == (2048, 0)
 
 
 @pytest.mark.parametrize("scheme", ["openai", "vllm"])
@@ -215,15 +217,11 @@ def test_twenty_alternatives_become_five_where_twenty_are_too_many(fake):
         assert strict.requests[-1].body["top_logprobs"] == 5
 
 
-def test_models_that_reason_first_get_their_own_limit_from_the_start(monkeypatch):
-    from pydantic import SecretStr
-
-    from roboreward.models import ApiSettings, api_vlm
-
+def test_models_that_reason_first_get_their_own_limit_from_the_start():
     settings = ApiSettings(keys={"openai": SecretStr("x")})
     for model, name in (("gpt-5-mini", "max_completion_tokens"), ("gpt-4.1", "max_tokens")):
         wire = api_vlm("openai", model, settings).wire
-        assert name in wire._options(TEN, 0)
+        assert name in wire._options(ASK, TEN, 0)
 
 
 def test_a_server_that_cannot_force_a_prefix_is_asked_without_one():
@@ -274,3 +272,68 @@ def test_methods_stand_on_the_same_models(fake):
     (verdict,) = judge.score(synthetic_queries(1))
     assert verdict.score == 4
     assert fake.requests[-1].num_pictures == 4
+
+
+OWN = {
+    "openai": "https://api.openai.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com",
+    "anthropic": "https://api.anthropic.com",
+}
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+@pytest.mark.parametrize("scheme", OWN)
+def test_no_variable_of_an_sdk_changes_who_is_asked(monkeypatch, scheme, is_named):
+    for name in ("OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "ANTHROPIC_BASE_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/elsewhere")
+    settings = ApiSettings(
+        base_urls=OWN if is_named else {}, keys={scheme: SecretStr("k")}, has_logprobs=True
+    )
+    wire = api_vlm(scheme, "some-model", settings).wire
+    client = wire.client._api_client._http_options if scheme == "gemini" else wire.client
+    assert str(client.base_url).rstrip("/") == OWN[scheme]
+    assert wire.address.rstrip("/") == OWN[scheme]
+    assert wire.provider == scheme
+
+
+def methods_of(provider, scheme, method, **changes):
+    with use_api(provider.settings(**changes)):
+        return load_model(f"{method}:{uri(provider, scheme, 'some-model')}")
+
+
+@pytest.mark.parametrize("method", ["gvl", "verifier"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_method_leaves_room_to_reason_before_the_answer(fake, scheme, method):
+    methods_of(fake, scheme, method).score(synthetic_queries(1))
+    for request in fake.requests:
+        config = request.body.get("generationConfig", request.body)
+        limits = [config.get(name) for name in ("max_tokens", "maxOutputTokens")]
+        assert 2048 in limits
+
+
+def test_what_the_first_word_answers_gets_no_more_room_than_that(fake):
+    methods_of(fake, "vllm", "topreward").score(synthetic_queries(1))
+    assert fake.requests[-1].body["max_tokens"] == 32
+
+
+def test_the_verifier_draws_as_many_answers_as_are_asked_for():
+    turns = itertools.cycle(["2", "4"])
+    with FakeProvider(answer=lambda request: f"ANSWER: {next(turns)}") as fake:
+        judge = methods_of(fake, "anthropic", "verifier", num_samples=2, max_concurrency=1)
+        (verdict,) = judge.score(synthetic_queries(1))
+        assert fake.num_requests == 16
+        assert {request.body["temperature"] for request in fake.requests} == {1.0}
+        assert verdict.distribution_source == "samples"
+        assert verdict.probs == (0, 0.5, 0, 0.5, 0)
+        assert "n2-t1" in judge.revision
+    with FakeProvider(probs=SPREAD) as fake:
+        judge = methods_of(fake, "openai", "verifier", num_samples=2)
+        judge.score(synthetic_queries(1))
+        assert fake.num_requests == 8
+        assert {request.body["temperature"] for request in fake.requests} == {0.0}
+
+
+@pytest.mark.parametrize("method", ["gvl", "topreward"])
+def test_a_method_that_asks_once_is_the_same_whatever_the_number_of_samples(fake, method):
+    revisions = {methods_of(fake, "vllm", method, num_samples=n).revision for n in (1, 3)}
+    assert len(revisions) == 1

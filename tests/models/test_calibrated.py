@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from roboreward.core import ENDS_ONLY, FramePolicy, UsageError, Verdict
+from roboreward.core import ENDS_ONLY, FramePolicy, UsageError, Verdict, curve_of, prefixes_of
 from roboreward.models import (
     AbstainBand,
     Calibrated,
     Calibration,
     Conformal,
     Isotonic,
+    home_of,
     load_model,
     load_nano,
     read_calibration,
@@ -125,3 +126,36 @@ def test_a_nano_in_a_folder_may_be_moved_with_its_calibration(tmp_path: Path):
 def test_an_incomplete_name_says_what_is_missing(uri, complaint):
     with pytest.raises(UsageError, match=complaint):
         load_model(uri)
+
+
+def test_settings_in_a_name_leave_it_the_same_model(tmp_path):
+    """Those that change a number stand in the revision."""
+
+    class Local(Sure):
+        def __init__(self, name, revision="r1"):
+            self.name, self.revision = name, revision
+
+    known = calibration(model="some/model")
+    Calibrated(Local("some/model?device=cpu"), known)
+    Calibrated(Local("qwen:some/model?device=cpu"), calibration(model="qwen:some/model"))
+    with pytest.raises(UsageError, match="revision r1"):
+        Calibrated(Local("some/model?dtype=float32", "r1+dtype=float32"), known)
+    with pytest.raises(UsageError, match="is of some/model, not of some/other"):
+        Calibrated(Local("some/other?device=cpu"), known)
+    assert home_of(f"qwen:{tmp_path}?device=cpu") == tmp_path
+
+
+class SureAlong(Sure):
+    capabilities = frozenset({"distribution", "dense"})
+
+    def curve(self, query, anchors=None):
+        return [self.one(prefix) for prefix in prefixes_of(query, anchors)]
+
+
+def test_a_curve_is_calibrated_too():
+    model = Calibrated(SureAlong(), calibration())
+    check_reward_model(model)
+    (query,) = synthetic_queries(1, num_frames=2)
+    assert model.curve(query, [2]) == model.score([query])
+    assert "dense" not in Calibrated(Sure(), calibration()).capabilities
+    assert curve_of(Calibrated(Sure(), calibration()), query, [2]) == model.curve(query, [2])

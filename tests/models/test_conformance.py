@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import roboreward.models
-from roboreward.core import ENDS_ONLY, Query, UsageError, Verdict
+from roboreward.core import ENDS_ONLY, Query, UsageError, Verdict, prefixes_of
 from roboreward.models import API_SCHEMES, available_models, load_model
 from roboreward.testing import ConformanceError, check_reward_model, synthetic_queries
 
@@ -124,7 +124,47 @@ class Scribbles(Good):
         return super().one(query)
 
 
+class Dense(Good):
+    """Gives a curve, and keeps the contract."""
+
+    capabilities = frozenset({"dense"})
+
+    def curve(self, query, anchors=None):
+        return [self.one(prefix) for prefix in prefixes_of(query, anchors)]
+
+
+class NoCurve(Good):
+    capabilities = frozenset({"dense"})
+
+
+class ShortCurve(Dense):
+    def curve(self, query, anchors=None):
+        return super().curve(query, anchors)[1:]
+
+
+class AnyAnchor(Dense):
+    def curve(self, query, anchors=None):
+        most = len(query.sample.record.indices)
+        return super().curve(query, anchors and [min(most, anchor) for anchor in anchors])
+
+
+class CurveOfTheWhole(Dense):
+    def curve(self, query, anchors=None):
+        return [self.one(query) for _ in prefixes_of(query, anchors)]
+
+
+class OtherEnd(Dense):
+    def curve(self, query, anchors=None):
+        other = Query(query.sample, query.task + "x", query.query_id)
+        return super().curve(other, anchors)
+
+
 BROKEN = {
+    NoCurve: "has no curve",
+    ShortCurve: "anchors has",
+    AnyAnchor: "takes an anchor at 5",
+    CurveOfTheWhole: "names frames that were not handed in",
+    OtherEnd: "a curve ends at scored",
     NoPolicy: "frame_policy must be",
     ChangingName: "name changes",
     OddCapability: "telepathy",
@@ -151,6 +191,7 @@ def writable_queries():
 
 def test_a_model_that_keeps_the_contract_passes():
     check_reward_model(Good())
+    check_reward_model(Dense(), queries=writable_queries())
     check_reward_model(Good(), queries=writable_queries())
     check_reward_model(Moody(), is_deterministic=False)
 

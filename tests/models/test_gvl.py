@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -6,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roboreward.core import FramePolicy, FrameSample, Query
-from roboreward.models import Gvl, GvlConfig, Reply, parse_percentages
-from roboreward.testing import BAD_REPLIES, ScriptedVlm, check_reward_model, synthetic_queries
+from roboreward.models import Gvl, GvlConfig, Reply, load_model, parse_percentages, use_api
+from roboreward.testing import (
+    BAD_REPLIES,
+    FakeProvider,
+    ScriptedVlm,
+    check_reward_model,
+    synthetic_queries,
+)
 
 
 def frames_of(ask):
@@ -181,3 +188,25 @@ def test_settings_and_policy_are_kept():
     assert model.frame_policy == policy
     assert "seed3" in model.revision
     assert model.name == "gvl:scripted:vlm"
+
+
+@pytest.mark.api
+@pytest.mark.parametrize("media", ["frames", "video"])
+@pytest.mark.parametrize("scheme", ["openai", "gemini", "anthropic"])
+def test_a_model_behind_an_api_is_told_no_times(scheme, media):
+    for module in ("openai", "google.genai", "anthropic"):
+        pytest.importorskip(module, reason="needs the api extra")
+    (query,) = synthetic_queries(1, num_frames=4)
+    with FakeProvider(answer="Frame 1: 5%\nFrame 2: 50%\nFrame 3: 75%") as fake:
+        with use_api(fake.settings(media=media)):
+            model = load_model(f"gvl:{scheme}:some-model")
+        assert model.score([query])[0].is_scored
+    (request,) = fake.requests
+    assert request.num_pictures == 4
+    (message,) = request.body.get("messages") or request.body["contents"]
+    parts = message.get("content") or message["parts"]
+    texts = [part["text"] for part in parts if "text" in part]
+    told = ["The start of the attempt, which counts as 0 %:", "Frame 1:", "Frame 2:", "Frame 3:"]
+    assert texts[1:-1] == told
+    assert "video/mp4" not in json.dumps(parts)
+    assert not any(re.search(r"\d s\b|second", text) for text in texts)

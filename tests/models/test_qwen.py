@@ -1,8 +1,11 @@
 """A local model on its paths: load, score, batch, branch, adapter, answers in text. Tiny weights, real architecture."""
 
 import copy
+import gc
 import json
+import os
 import shutil
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +16,17 @@ pytest.importorskip("transformers", reason="the vlm extra is not installed")
 
 from roboreward.core import DenseRewardModel, FrameSample, Query, UsageError, curve_of  # noqa: E402
 from roboreward.judge import PromptConfig  # noqa: E402
-from roboreward.models import QwenConfig, QwenJudge, load_model, load_qwen  # noqa: E402
+from roboreward.models import (  # noqa: E402
+    CALIBRATION_FILE,
+    Calibration,
+    Conformal,
+    Isotonic,
+    QwenConfig,
+    QwenJudge,
+    home_of,
+    load_model,
+    load_qwen,
+)
 from roboreward.models.asking import Ask, Decoding, Vlm  # noqa: E402
 from roboreward.models.qwen import engine as engines  # noqa: E402
 from roboreward.models.qwen import loading  # noqa: E402
@@ -101,6 +114,41 @@ def test_names_lead_to_it(tiny_qwen, vlm):
     assert vlm.name == str(tiny_qwen)
     assert model.revision == QwenJudge(vlm).revision
     assert vlm.revision.startswith("sha256-")
+
+
+def test_a_calibration_beside_the_weights_belongs_to_them(tiny_qwen, tmp_path):
+    """`roboreward calibrate` writes it there by default."""
+    folder = tmp_path / "mine"
+    shutil.copytree(tiny_qwen, folder)
+    model = load_model(f"qwen:{folder}")
+    known = Calibration(
+        model=model.name,
+        revision=model.revision,
+        frame_policy=model.frame_policy,
+        set_name="val",
+        set_hash="h",
+        num_rows=50,
+        num_groups=40,
+        temperature=1.5,
+        isotonic=Isotonic(x=(0.5,), y=(0.5,)),
+        conformal=Conformal(coverage=0.9, limit=0.8),
+        package_version="0",
+    )
+    (home_of(model.name) / CALIBRATION_FILE).write_text(known.model_dump_json())
+    calibrated = load_model(f"calibrated:qwen:{folder}")
+    assert calibrated.revision == f"{model.revision}+cal-{known.digest}"
+    assert load_model(f"calibrated:qwen:{folder}?device=cpu").revision == calibrated.revision
+    with pytest.raises(UsageError, match="with revision"):
+        load_model(f"calibrated:qwen:{folder}?order=video-then-text")
+
+
+def test_a_name_can_hold_settings(tiny_qwen, vlm):
+    name = f"qwen:{tiny_qwen}?attention=eager&order=video-then-text&max_frames=3&min_frames=2"
+    model = load_model(name)
+    assert model.name == name
+    assert model.revision.startswith(f"{vlm.revision}+attention=eager+")
+    assert model.prompt.order == "video-then-text"
+    assert (model.frame_policy.min_frames, model.frame_policy.max_frames) == (2, 3)
 
 
 def test_all_scores_occur_so_that_agreement_means_something(vlm, vlm25):
@@ -432,3 +480,87 @@ def test_weights_without_a_part_are_refused(tiny_qwen, tmp_path):
         load_qwen(str(folder))
     config = json.loads((folder / "config.json").read_text())
     assert config["model_type"] == "qwen3_vl"
+
+
+def test_all_names_of_a_model_share_one_copy_of_its_weights(tiny_qwen, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(tiny_qwen, folder)
+    uris = (f"qwen:{folder}", f"verifier:{folder}", f"floor:frozen:topreward:qwen:{folder}/.")
+    models = [load_model(uri) for uri in uris]
+    judges = [getattr(model, "inner", model) for model in models]
+    held = {id(judge.vlm.engine.model) for judge in judges}
+    assert len(held) == 1
+    assert [model.name for model in models] == list(uris)
+    other = load_qwen(str(folder), config=QwenConfig(attention="eager"))
+    assert id(other.engine.model) not in held
+    os.utime(folder / "model.safetensors", (1, 1))
+    assert id(load_qwen(str(folder)).engine.model) not in held
+
+
+def test_weights_that_nobody_holds_are_let_go(tiny_qwen):
+    config = QwenConfig(batch_tokens=1234)
+    watched = weakref.ref(load_qwen(str(tiny_qwen), config=config)._parts)
+    gc.collect()
+    assert watched() is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"),
+        MemoryError(),
+        OSError(12, "Cannot allocate memory"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("when", ["read", "moved"])
+def test_memory_that_does_not_do_for_the_weights_is_named(tiny_qwen, monkeypatch, error, when):
+    def fail(*_args, **_options):
+        raise error
+
+    kind = loading._CLASSES["qwen3_vl"]
+    monkeypatch.setattr(kind, *(("from_pretrained", fail) if when == "read" else ("to", fail)))
+    with pytest.raises(UsageError, match=r"weights in .*: there is not enough memory.*4bit"):
+        load_qwen(str(tiny_qwen), config=QwenConfig(batch_tokens=4321))
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{% for x in %}", r"chat_template.jinja cannot be loaded: TemplateSyntaxError"),
+        ("{{ messages[7].role.x }}", r"chat_template.jinja cannot be loaded: UndefinedError"),
+        ("{{ 1 / 0 }}", r"chat_template.jinja cannot be loaded: ZeroDivisionError"),
+        ("{{ messages[0].role }}", r"chat_template.jinja shows 0 videos of 1"),
+        ("<|video_pad|>", r"chat_template.jinja does not show the texts"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_known_at_once(tiny_qwen, tmp_path, template, message):
+    folder = tmp_path / "mine"
+    shutil.copytree(tiny_qwen, folder)
+    (folder / "chat_template.jinja").write_text(template)
+    with pytest.raises(UsageError, match=message):
+        load_qwen(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "what"),
+    [
+        ("tokenizer.json", {"model": {"vocab": {"a": 0}}}, "tokenizer"),
+        ("tokenizer.json", {"model": {"type": "Nonsense", "vocab": {"a": 0}}}, "tokenizer"),
+        ("tokenizer_config.json", {"tokenizer_class": 7}, "tokenizer"),
+        ("config.json", {"vision_config": {"depth": "two"}}, r"config.json cannot.*depth"),
+        ("config.json", {"text_config": {"rope_parameters": 5}}, r"config.json cannot.*rope"),
+        ("config.json", {"text_config": {"num_attention_heads": 4.5}}, "config.json"),
+    ],
+)
+def test_damage_that_only_a_library_finds_is_named_too(tiny_qwen, tmp_path, file, changes, what):
+    folder = tmp_path / "mine"
+    shutil.copytree(tiny_qwen, folder)
+    content = json.loads((folder / file).read_text())
+    for key, value in changes.items():
+        is_part = isinstance(value, dict) and key != "model"
+        content[key] = {**content[key], **value} if is_part else value
+    (folder / file).write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=what):
+        load_qwen(str(folder))

@@ -158,10 +158,95 @@ def test_what_does_not_belong_together_is_named(folder, spoil, message):
         read_checkpoint("mine", folder, QwenConfig())
 
 
+def changed(name, **changes):
+    def spoil(folder):
+        if not (folder / name).is_file():
+            (folder / name).write_text("{}")
+        change(folder, name, **changes)
+
+    return spoil
+
+
+def written(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def header(entry):
+    text = json.dumps({"a": entry}).encode()
+    return written("model.safetensors", len(text).to_bytes(8, "little") + text)
+
+
+def index_of(weight_map):
+    def spoil(folder):
+        no_weights(folder)
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (written("generation_config.json", b"{"), r"generation_config.json is no JSON"),
+        (changed("generation_config.json", eos_token_id="end"), r"config.json .* eos_token_id"),
+        (index_of(["a"]), r"index.json is damaged: weight_map: "),
+        (index_of({"a": 1}), r"index.json is damaged: weight_map.a: "),
+        (header({"shape": [1], "data_offsets": []}), r"model.safetensors .*a.data_offsets: "),
+        (header({"shape": "x", "data_offsets": [0, 0]}), r"model.safetensors .*a.shape: "),
+        (header(7), r"model.safetensors is no whole .*a: "),
+        (changed("config.json", text_config="text"), r"/config.json is damaged: text_config: "),
+        (changed("config.json", vision_config=[]), r"/config.json is damaged: vision_config: "),
+        (changed("config.json", model_type=3), r"/config.json is damaged: model_type: "),
+        (changed("config.json", dtype="float7"), r"dtype: .*'float32', .*got 'float7'"),
+        (changed("config.json", torch_dtype="float7"), r"torch_dtype: "),
+        (changed("config.json", text_config={"dtype": "float7"}), r"text_config.dtype: "),
+        (
+            changed("config.json", text_config={"num_attention_heads": 0}),
+            r"text_config.num_attention_heads: .*greater than or equal to 1, got 0",
+        ),
+        (changed("config.json", vision_config={"num_heads": 0}), r"vision_config.num_heads: "),
+        (
+            changed("config.json", vision_config={"patch_size": "16"}),
+            r"vision_config.patch_size: .*integer, got '16'",
+        ),
+        (changed("tokenizer.json", added_tokens={}), r"tokenizer.json .* added_tokens: "),
+        (changed("tokenizer.json", added_tokens=["a"]), r"tokenizer.json .* added_tokens.0: "),
+        (changed("tokenizer.json", model={"vocab": ["a"]}), r"tokenizer.json .* model.vocab: "),
+        (changed("tokenizer.json", model={"vocab": {"a": "b"}}), r"model.vocab.a: "),
+        (written("tokenizer.json", b"{}"), r"tokenizer.json is damaged: model: field required"),
+        (changed("video_preprocessor_config.json", image_mean=[0.5]), r"image_mean: .*at least 3"),
+        (
+            changed("video_preprocessor_config.json", image_std=[0.5, 0, 0.5]),
+            r"video_preprocessor_config.json is damaged: image_std.1: .*greater than 0, got 0",
+        ),
+        (changed("video_preprocessor_config.json", patch_size="16px"), r"patch_size: .*'16px'"),
+        (changed("video_preprocessor_config.json", size=4096), r"config.json .* size: "),
+        (changed("processor_config.json", video_processor="x"), r"config.json .* video_processor"),
+        (
+            changed("processor_config.json", video_processor={"merge_size": 0}),
+            r"processor_config.json \(video_processor\) is damaged: merge_size: ",
+        ),
+        (written("chat_template.jinja", b"\xff"), r"chat_template.jinja cannot be read"),
+        (written("config.json", b"[" * 100_000), r"config.json is no JSON"),
+    ],
+)
+def test_a_damaged_file_is_named_with_its_field(folder, spoil, message):
+    spoil(folder)
+    with pytest.raises(UsageError, match=message) as caught:
+        read_checkpoint("mine", folder, QwenConfig())
+    assert len(str(caught.value)) < 500
+
+
 def test_the_revision_is_of_what_is_in_the_files(folder):
     before = revision_of(folder)
     (folder / "README.md").write_text("notes change no number")
     assert revision_of(folder) == before
+    for name in ("calibration.json", "trainer_state.json", "model.safetensors.bak"):
+        (folder / name).write_text("{}")
+    assert revision_of(folder) == before
+    (folder / "chat_template.jinja").write_text("{{ messages }}!")
+    assert revision_of(folder) != before
+    (folder / "chat_template.jinja").unlink()
     change(folder, "video_preprocessor_config.json", fps=1)
     assert revision_of(folder) != before
 

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from roboreward.core import RewardModel, UnknownName, UsageError
-from roboreward.models import ENTRY_POINTS, Constant, available_models, load_model, registry
+from roboreward.models import (
+    ENTRY_POINTS,
+    VLM_ENTRY_POINTS,
+    Constant,
+    available_models,
+    load_model,
+    registry,
+    vlms,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +84,33 @@ def test_a_constant_outside_the_rubric_is_refused(uri):
         load_model(uri)
 
 
+@pytest.mark.parametrize("ablation", ["first-frame", "shuffled"])
+def test_an_ablation_of_nothing_is_named(ablation):
+    with pytest.raises(UsageError, match=rf"floor:{ablation}: names no model behind its last"):
+        load_model(f"floor:{ablation}:")
+
+
+def test_what_needs_an_extra_says_so(monkeypatch):
+    from roboreward.models import api_settings, qwen_loader
+
+    def hints():
+        return {info.name: info.hint for info in available_models()}
+
+    methods = {"topreward:<vlm>", "gvl:<vlm>", "verifier:<vlm>"}
+    monkeypatch.setattr(qwen_loader, "find_spec", lambda _: None)
+    monkeypatch.setattr(api_settings, "find_spec", lambda _: 1)
+    assert "roboreward[vlm]" in hints()["qwen:<folder>"]
+    assert "roboreward[vlm]" in hints()["robometer:<weights>"]
+    assert {hints()[name] for name in methods} == {""}
+    monkeypatch.setattr(api_settings, "find_spec", lambda _: None)
+    for name in methods:
+        assert "roboreward[vlm]" in hints()[name]
+        assert "roboreward[api]" in hints()[name]
+    entry = EntryPoint("ours", "json:loads", VLM_ENTRY_POINTS)
+    monkeypatch.setattr(vlms, "entry_points", lambda group: [entry])
+    assert {hints()[name] for name in methods} == {""}
+
+
 def test_a_floor_that_cannot_be_had_says_why():
     with pytest.raises(UsageError, match="no package carries weights"):
         load_model("floor:clip-similarity")
@@ -114,6 +149,13 @@ def not_a_model(_rest):
     return "surprise"
 
 
+def breaks(_rest):
+    return 1 / 0
+
+
+NOT_A_FUNCTION = "surprise"
+
+
 def test_a_plug_in_gets_what_stands_behind_the_colon(monkeypatch):
     offer(monkeypatch, "ours", f"{__name__}:always_two")
     monkeypatch.setitem(sys.modules, __name__, sys.modules[always_two.__module__])
@@ -130,13 +172,25 @@ def test_a_plug_in_gets_what_stands_behind_the_colon(monkeypatch):
     [
         ("no_such_module:load", "cannot be loaded"),
         ("json:no_such_function", "cannot be loaded"),
+        (f"{__name__}:NOT_A_FUNCTION", "is a str, not a function"),
+        (f"{__name__}:breaks", r"failed on 'x' \(ZeroDivisionError: division by zero\)"),
         (f"{__name__}:not_a_model", "returned a str, which is not a reward model"),
     ],
 )
 def test_a_plug_in_that_does_not_work_is_named(monkeypatch, value, message):
     offer(monkeypatch, "ours", value)
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[always_two.__module__])
     with pytest.raises(UsageError, match=rf"The plug-in 'ours' .*{message}"):
         load_model("ours:x")
+
+
+def test_a_plug_in_that_cannot_be_imported_is_listed_with_the_reason(monkeypatch):
+    offer(monkeypatch, "ours", "no_such_module:load")
+    listed = next(info for info in available_models() if info.name == "ours")
+    assert not listed.is_usable
+    assert "cannot be loaded (ModuleNotFoundError: No module named 'no_such_module')" in listed.hint
+    with pytest.raises(UnknownName, match="ours"):
+        load_model("our")
 
 
 def test_a_plug_in_cannot_take_the_name_of_a_built_in_model(monkeypatch):

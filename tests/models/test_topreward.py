@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roboreward.core import Query, UsageError
+from roboreward.core import Query, UsageError, curve_of
 from roboreward.models import (
     CUTS,
     Reply,
@@ -161,7 +161,7 @@ def test_a_curve_has_absolute_values_and_ends_where_the_score_is():
 
     model = TopReward(ScriptedVlm(rule))
     query = Query(synthetic_sample(num_frames=4), "lift it")
-    curve = model.curve(query)
+    curve = curve_of(model, query)
     assert [v.success_prob for v in curve] == pytest.approx([0.05, 0.1, 0.15, 0.2])
     assert [v.frames.indices for v in curve] == [(0,), (0, 10), (0, 10, 20), (0, 10, 20, 30)]
     assert curve[-1].success_prob == model.score([query])[0].success_prob

@@ -98,6 +98,7 @@ def test_without_probabilities_the_samples_are_counted():
     verdict = one(Verifier(vlm, config=config))
     assert verdict.probs == pytest.approx((0, 1 / 3, 0, 2 / 3, 0))
     assert verdict.distribution_source == "samples"
+    assert json.loads(verdict.rationale)["read_frac"] == 0.75
     assert (vlm.decodings[0].num_samples, vlm.decodings[0].temperature) == (4, 1.0)
     assert vlm.asked[0].is_text_wanted
 

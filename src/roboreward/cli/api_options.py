@@ -13,7 +13,7 @@ from roboreward.cli.edge import plain
 from roboreward.cli.places import cache_folder
 
 if TYPE_CHECKING:
-    from roboreward.models import ApiSettings, ApiVlm
+    from roboreward.models import ApiSettings, ApiVlm, Tally
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _BASE_URLS = {
@@ -58,7 +58,7 @@ _OPTIONS = (
         type=click.IntRange(1, 64),
         default=1,
         show_default=True,
-        help="Answers a question, at temperature 1, of APIs that give no probabilities.",
+        help="Answers a question, at temperature 1, of APIs that give no probabilities; gvl: and topreward: ask once.",
     ),
     click.option(
         "--max-usd", type=click.FloatRange(0, min_open=True), help="Send nothing beyond this cost."
@@ -113,21 +113,25 @@ def api_options(command: _F) -> _F:
 
 
 @contextmanager
-def asking(choices: ApiChoices | None = None) -> Iterator[None]:
+def asking(choices: ApiChoices | None = None) -> "Iterator[list[ApiVlm]]":
     """Inside, models behind an API are loaded as chosen; behind it, stderr says what their calls came to.
 
     Args:
         choices: What the options say; None for the defaults.
+
+    Yields:
+        The models behind an API that were loaded so far; it grows.
     """
     from roboreward.models import use_api
 
     loaded: list[ApiVlm] = []
     with use_api(api_settings(choices or ApiChoices(), on_load=loaded.append)):
         try:
-            yield
+            yield loaded
         finally:
-            for vlm in loaded:
-                _say_what_it_came_to(vlm)
+            # The same model may have been loaded several times: for a floor, or once a run of a study.
+            for name in dict.fromkeys(vlm.name for vlm in loaded):
+                _say_what_it_came_to(name, [vlm.tally for vlm in loaded if vlm.name == name])
 
 
 def api_settings(
@@ -186,16 +190,22 @@ def _base_urls(given: tuple[str, ...]) -> dict[Any, str]:
     return urls
 
 
-def _say_what_it_came_to(vlm: "ApiVlm") -> None:
-    tally = vlm.tally
-    if not (tally.num_sent or tally.num_stored):
+def _say_what_it_came_to(name: str, tallies: "list[Tally]") -> None:
+    num_sent = sum(tally.num_sent for tally in tallies)
+    num_stored = sum(tally.num_stored for tally in tallies)
+    if not (num_sent or num_stored):
         return
-    parts = [f"{tally.num_sent} call{'' if tally.num_sent == 1 else 's'} sent"]
-    if tally.num_retried:
-        parts[0] += f" ({tally.num_retried} of them again)"
-    if tally.num_stored:
-        parts.append(f"{tally.num_stored} answers from the ledger")
-    if tally.num_answered:
-        is_known = tally.num_unpriced == 0
-        parts.append(f"{tally.cost_usd:.4f} USD" if is_known else "cost unknown")
-    click.echo(plain(f"{vlm.name}: {', '.join(parts)}."), err=True)
+    num_retried = sum(tally.num_retried for tally in tallies)
+    parts = [f"{num_sent} call{'' if num_sent == 1 else 's'} sent"]
+    if num_retried:
+        parts[0] += f" ({num_retried} of them again)"
+    if num_stored:
+        parts.append(f"{num_stored} answers from the ledger")
+    if any(tally.num_answered for tally in tallies):
+        is_known = not any(tally.num_unpriced for tally in tallies)
+        cost_usd = sum(tally.cost_usd for tally in tallies)
+        parts.append(f"{cost_usd:.4f} USD" if is_known else "cost unknown")
+    lost_usd = sum(tally.lost_usd for tally in tallies)
+    if lost_usd:
+        parts.append(f"and up to {lost_usd:.4f} USD for calls without an answer that could be read")
+    click.echo(plain(f"{name}: {', '.join(parts)}."), err=True)

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ _FLOORS = (
     "floor:text-only",
 )
 _WIDTH_WITHOUT_TERMINAL = 160
+_CHUNK_SIZE = 32
 _PATH = click.Path(path_type=Path)
 
 
@@ -103,8 +105,16 @@ def run(
     watch = None if as_json else progress
     with asking(api):
         results = run_bench(
-            examples, models, out, limit=limit, retry_failed=retry_failed, progress=watch
+            examples,
+            models,
+            out,
+            limit=limit,
+            # Fewer questions at once than calls at once would leave some of these idle.
+            chunk_size=max(_CHUNK_SIZE, api.concurrency),
+            retry_failed=retry_failed,
+            progress=watch,
         )
+    say_where_snapshots_mix(results)
     report_on(results, as_json=as_json, num_bad_rows=len(examples.bad_rows))
     if not as_json:
         click.echo(
@@ -240,6 +250,25 @@ def report_on(results: Sequence["RunResult"], *, as_json: bool, num_bad_rows: in
     # Where nobody watches, a table is not squeezed into the 80 columns that rich would assume.
     is_watched = sys.stdout.isatty()
     print_table(results, Console() if is_watched else Console(width=_WIDTH_WITHOUT_TERMINAL))
+
+
+def say_where_snapshots_mix(results: Sequence["RunResult"]) -> None:
+    """Say on stderr which runs hold answers of several snapshots of a model behind an API.
+
+    A provider may change what answers to a name, and the ledger hands out the answers of earlier ones.
+    """
+    for result in results:
+        own = result.config.revision
+        told = [record.verdict.revision or "" for record in result.records]
+        found = Counter(one.removeprefix(own).strip() for one in told if one != own)
+        found.pop("", None)
+        if len(found) > 1:
+            parts = ", ".join(f"{name} ({num})" for name, num in found.most_common())
+            note = (
+                f"{result.config.model}: this run holds answers of {len(found)} snapshots: {parts}. "
+                "To ask for all of them again, give another --out and another --ledger."
+            )
+            click.echo(plain(note), err=True)
 
 
 def progress(name: str, num_done: int, num_examples: int) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from roboreward.cli.api_options import ApiChoices, api_options, asking
 from roboreward.cli.edge import EXIT_FINDINGS, json_option, plain, print_json
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ _PATH = click.Path(path_type=Path)
     help="File or folder for calibration.json.  [default: the model's folder, else ./calibration]",
 )
 @click.option("--html", type=_PATH, metavar="OUT.html", help="Also write a page.")
+@api_options
 @json_option
 @click.pass_context
 def calibrate(
@@ -69,6 +71,7 @@ def calibrate(
     out: Path | None,
     html: Path | None,
     as_json: bool,
+    api: ApiChoices,
 ) -> None:
     """Fit temperature, isotonic curve and sets of levels, and report how good they are.
 
@@ -85,14 +88,15 @@ def calibrate(
     from roboreward.bench import answers_of, fit_calibration
     from roboreward.store import write_json
 
-    result = _fitting_run(run, model, set_name, runs, is_quiet=as_json)
-    calibration = fit_calibration(result, coverage=coverage, keep=keep)
-    file = _target(calibration, out)
-    answers = answers_of(result)
-    reports = [_measured(result, calibration, fitted=None)]
-    if report_on is not None:
-        other = _other_run(report_on, result, runs, is_quiet=as_json)
-        reports.append(_measured(other, calibration, fitted=answers.groups))
+    with asking(api):
+        result = _fitting_run(run, model, set_name, runs, is_quiet=as_json)
+        calibration = fit_calibration(result, coverage=coverage, keep=keep)
+        file = _target(calibration, out)
+        answers = answers_of(result)
+        reports = [_measured(result, calibration, fitted=None)]
+        if report_on is not None:
+            other = _other_run(report_on, result, runs, is_quiet=as_json)
+            reports.append(_measured(other, calibration, fitted=answers.groups))
     write_json(file, calibration.model_dump(mode="json"))
     _show(file, calibration, reports, html, as_json=as_json)
     ctx.exit(EXIT_FINDINGS if calibration.num_left_out.get("failed") else 0)

@@ -36,7 +36,9 @@ def progress_bars(*, is_quiet: bool = False) -> Iterator[Callable[[str, int, int
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn())
+    # A name is no markup: of "openai:m:" it would make an emoji.
+    name = TextColumn("{task.description:<14}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
         next_s: dict[str, float] = {}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from roboreward.cli.api_options import ApiChoices, api_options, asking
 from roboreward.cli.edge import json_option, plain, print_json
 from roboreward.cli.progress import progress_bars
 
@@ -56,8 +57,12 @@ def rl() -> None:
     help="A further reward model to learn from; may be given again.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1), help="Processes.  [default: one a core]", metavar="N"
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes.  [default: one a core; one with a reward model behind an API]",
+    metavar="N",
 )
+@api_options
 @json_option
 def study(
     name: str,
@@ -68,6 +73,7 @@ def study(
     further: tuple[str, ...],
     workers: int | None,
     as_json: bool,
+    api: ApiChoices,
 ) -> None:
     """Run the study NAME, which is `reward-source`, and write its table and page.
 
@@ -86,6 +92,7 @@ def study(
         further=further,
         num_workers=workers,
         is_quiet=as_json,
+        api=api,
     )
     if as_json:
         from roboreward.studies import rows
@@ -106,8 +113,14 @@ def run_and_report(
     further: tuple[str, ...] = (),
     num_workers: int | None = None,
     is_quiet: bool = False,
+    api: ApiChoices | None = None,
 ) -> tuple[list["StudyRun"], Path]:
-    """Run a study and write `index.html`, `table.md` and `study.json` into its folder; return the runs and the page."""
+    """Run a study and write `index.html`, `table.md` and `study.json` into its folder; return the runs and the page.
+
+    Raises:
+        UsageError: Several processes are asked for, and a reward model is behind an API: each would have a ledger and a
+            budget of its own.
+    """
     from roboreward.store import write_atomic, write_json
     from roboreward.studies import (
         NANOS,
@@ -123,9 +136,12 @@ def run_and_report(
 
     names = [reward for reward in plan.rewards if reward not in further]
     uris = nanos_in(nano_folder) if nano_folder else NANOS
-    rewards = reward_sources(names, uris, further=further)
-    with progress_bars(is_quiet=is_quiet) as progress:
-        runs = run_study(plan, rewards, folder, num_workers=num_workers, progress=progress)
+    with asking(api) as loaded:
+        rewards = reward_sources(names, uris, further=further)
+        if loaded:
+            num_workers = _one_process(num_workers, loaded[0].name)
+        with progress_bars(is_quiet=is_quiet) as progress:
+            runs = run_study(plan, rewards, folder, num_workers=num_workers, progress=progress)
     commits = sorted({run.commit or "not from a checkout" for run in runs})
     versions = sorted({", ".join(f"{k} {v}" for k, v in r.environment.items()) for r in runs})
     facts = {
@@ -148,6 +164,16 @@ def run_and_report(
     record["rewards"] = {key: value.revision for key, value in rewards.items()}
     write_json(folder / "study.json", record)
     return runs, page
+
+
+def _one_process(num_workers: int | None, model: str) -> int:
+    from roboreward.core import UsageError
+
+    if num_workers not in (None, 1):
+        raise UsageError(
+            f"{model} is behind an API, and its ledger and budget are of one process. Give --workers 1, or none."
+        )
+    return 1
 
 
 def nanos_in(folder: Path) -> dict[str, str]:

@@ -11,6 +11,8 @@ from roboreward.cli.edge import EXIT_FINDINGS, EXIT_INPUT, json_option, plain, p
 if TYPE_CHECKING:
     from roboreward.core import FrameSample, RewardModel, Verdict
 
+_EVERY_FRAME = 1_000_000
+
 
 @click.command()
 @click.argument(
@@ -30,6 +32,15 @@ if TYPE_CHECKING:
     metavar="OUT.png",
     help="Save the frames that were seen as a picture (numbered when there are several videos).",
 )
+@click.option(
+    "--curve",
+    "num_anchors",
+    is_flag=False,
+    flag_value=_EVERY_FRAME,
+    type=click.IntRange(1),
+    metavar="[N]",
+    help="Also score the first frames alone, N numbers of them up to all; without N after every frame.",
+)
 @api_options
 @json_option
 @click.pass_context
@@ -39,10 +50,13 @@ def score(
     task: str,
     uri: str,
     picture: Path | None,
+    num_anchors: int | None,
     as_json: bool,
     api: ApiChoices,
 ) -> None:
     """Score how far the robot in each VIDEO got with the task, from 1 to 5.
+
+    With --curve N also along the video, from the frames that are seen of the whole: nothing is smoothed or stretched.
 
     \b
     Exit codes:
@@ -60,7 +74,7 @@ def score(
             _check_picture(picture)
         for position, video in enumerate(videos):
             target = picture and _numbered(picture, position, len(videos))
-            result = _score_one(video, task, model, target)
+            result = _score_one(video, task, model, target, num_anchors)
             results.append(result)
             if not as_json:
                 _show(result, is_first=position == 0)
@@ -102,20 +116,32 @@ def _numbered(picture: Path, position: int, num_videos: int) -> Path:
 
 
 def _score_one(
-    video: Path, task: str, model: "RewardModel", picture: Path | None
+    video: Path, task: str, model: "RewardModel", picture: Path | None, num_anchors: int | None
 ) -> dict[str, Any]:
-    """Return the video with its verdict, or with the error that kept it from having one."""
-    from roboreward.core import DataError, Query
+    """Return the video with its verdicts, or with the error that kept it from having one."""
+    from roboreward.core import DataError, Query, curve_of
     from roboreward.media import sample_frames
 
     try:
         sample = sample_frames(video, policy=model.frame_policy)
     except DataError as error:
         return {"video": video, "error": error}
-    verdict = model.score([Query(sample, task)])[0]
+    query = Query(sample, task)
+    if num_anchors is None:
+        verdict, curve = model.score([query])[0], None
+    else:
+        anchors = _anchors(len(sample.record.indices), num_anchors)
+        curve = list(zip(anchors, curve_of(model, query, anchors), strict=True))
+        verdict = curve[-1][1]  # of all frames
     if picture is not None:
         _save_picture(picture, sample, verdict, task)
-    return {"video": video, "verdict": verdict, "picture": picture}
+    return {"video": video, "verdict": verdict, "picture": picture, "curve": curve}
+
+
+def _anchors(num_frames: int, num_anchors: int) -> list[int]:
+    """Return numbers of frames, evenly spread, of which the last is all of them."""
+    num = min(num_frames, num_anchors)
+    return [-(-num_frames * place // num) for place in range(1, num + 1)]
 
 
 def _save_picture(path: Path, sample: "FrameSample", verdict: "Verdict", task: str) -> None:
@@ -131,7 +157,7 @@ def _save_picture(path: Path, sample: "FrameSample", verdict: "Verdict", task: s
 
 
 def _show(result: dict[str, Any], *, is_first: bool) -> None:
-    from roboreward.cli.verdict_view import print_verdict
+    from roboreward.cli.verdict_view import print_curve, print_verdict
 
     if not is_first:
         click.echo()
@@ -139,6 +165,8 @@ def _show(result: dict[str, Any], *, is_first: bool) -> None:
         click.echo(f"Error: {plain(str(result['error']))}", err=True)
         return
     print_verdict(result["video"], result["verdict"])
+    if result["curve"] is not None:
+        print_curve(result["curve"])
     if result["picture"] is not None:
         click.echo(f"  picture   {plain(str(result['picture']))}")
 
@@ -152,11 +180,32 @@ def _as_json(result: dict[str, Any]) -> dict[str, Any]:
     verdict: Verdict = result["verdict"]
     answer = verdict.model_dump(mode="json") | {"progress": verdict.progress}
     picture = result["picture"]
-    return {"video": video, "verdict": answer, "picture": None if picture is None else str(picture)}
+    told: dict[str, Any] = {
+        "video": video,
+        "verdict": answer,
+        "picture": None if picture is None else str(picture),
+    }
+    if result["curve"] is not None:
+        told["curve"] = [_anchor_json(num, verdict) for num, verdict in result["curve"]]
+    return told
+
+
+def _anchor_json(num_frames: int, verdict: "Verdict") -> dict[str, Any]:
+    time_s = verdict.frames.timestamps_s[-1] if verdict.frames is not None else None
+    keys = ("status", "score", "expected", "success_prob", "reason")
+    answer = {key: getattr(verdict, key) for key in keys}
+    return {
+        "num_frames": num_frames,
+        "time_s": time_s,
+        **answer,
+        "progress": verdict.progress,
+    }
 
 
 def _exit_code(results: list[dict[str, Any]]) -> int:
     if any("error" in result for result in results):
         return EXIT_INPUT
-    answered = all(result["verdict"].status in ("scored", "abstained") for result in results)
+    verdicts = [result["verdict"] for result in results]
+    verdicts += [verdict for result in results for _, verdict in result["curve"] or ()]
+    answered = all(verdict.status in ("scored", "abstained") for verdict in verdicts)
     return 0 if answered else EXIT_FINDINGS

@@ -1,6 +1,7 @@
 """A verdict as a person reads it: plain lines, in colour where the terminal has colour."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -26,6 +27,23 @@ def print_verdict(video: Path, verdict: Verdict) -> None:
     console.print(Text(plain(str(video)), style="bold"))
     for line in _lines(verdict):
         console.print(line)
+
+
+def print_curve(curve: Sequence[tuple[int, Verdict]]) -> None:
+    """Print the verdicts along one video, a line each: how many frames from the start, and what they are worth."""
+    console = Console(highlight=False, soft_wrap=True)
+    for place, (num_frames, verdict) in enumerate(curve):
+        console.print(_line("curve" if place == 0 else "", _anchor_line(num_frames, verdict)))
+
+
+def _anchor_line(num_frames: int, verdict: Verdict) -> str:
+    start = f"first {num_frames:>3}"
+    if verdict.frames is not None:
+        start += f", to {verdict.frames.timestamps_s[-1]:6.2f} s"
+    if not verdict.is_scored:
+        return f"{start}: {verdict.status} ({plain(verdict.reason or '')})"
+    expected = "" if verdict.expected is None else f", expected {verdict.expected:.2f}"
+    return f"{start}: {verdict.score} of 5{expected}"
 
 
 def _lines(verdict: Verdict) -> list[Text]:

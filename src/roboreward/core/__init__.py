@@ -5,6 +5,7 @@ from roboreward.core.dense import (
     Smoothing,
     check_anchors,
     curve_of,
+    prefixes_of,
     progress_curve,
 )
 from roboreward.core.door import lazy_door
@@ -39,7 +40,7 @@ from roboreward.core.rubric import (
     Score,
     progress_of,
 )
-from roboreward.core.statistics import student_t, wilson
+from roboreward.core.statistics import rising_pools, student_t, wilson
 from roboreward.core.verdict import Probs, Status, Usage, Verdict
 
 __all__ = [
@@ -87,8 +88,10 @@ __all__ = [
     "curve_of",
     "identity_of",
     "lazy_door",
+    "prefixes_of",
     "progress_curve",
     "progress_of",
+    "rising_pools",
     "role_of",
     "shorten",
     "student_t",

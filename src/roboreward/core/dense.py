@@ -6,6 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 from roboreward.core.errors import UsageError
 from roboreward.core.frames import Query
 from roboreward.core.reward_model import RewardModel
+from roboreward.core.statistics import rising_pools
 from roboreward.core.verdict import Verdict
 
 Smoothing = Literal["none", "running-max", "isotonic"]
@@ -49,11 +50,19 @@ def curve_of(
     Raises:
         UsageError: An anchor is below 1 or above the number of frames.
     """
-    wanted = check_anchors(query, anchors)
     if "dense" in model.capabilities and isinstance(model, DenseRewardModel):
-        return model.curve(query, wanted)
-    prefixes = [query.sample.take(tuple(range(num))) for num in wanted]
-    return model.score([Query(sample, query.task, query.query_id) for sample in prefixes])
+        return model.curve(query, check_anchors(query, anchors))
+    return model.score(prefixes_of(query, anchors))
+
+
+def prefixes_of(query: Query, anchors: Sequence[int] | None = None) -> list[Query]:
+    """Return the same question about the first frames only, for each anchor; see `curve_of`.
+
+    Raises:
+        UsageError: An anchor is below 1 or above the number of frames.
+    """
+    samples = [query.sample.take(tuple(range(num))) for num in check_anchors(query, anchors)]
+    return [Query(sample, query.task, query.query_id) for sample in samples]
 
 
 def check_anchors(query: Query, anchors: Sequence[int] | None) -> list[int]:
@@ -99,12 +108,5 @@ def _progress(verdict: Verdict) -> float | None:
 
 
 def _isotonic(values: Sequence[float]) -> list[float]:
-    """Pool neighbours that fall into their mean until none falls."""
-    pools: list[tuple[float, int]] = []
-    for value in values:
-        mean, num = value, 1
-        while pools and pools[-1][0] > mean:
-            before, count = pools.pop()
-            mean, num = (before * count + mean * num) / (count + num), count + num
-        pools.append((mean, num))
-    return [mean for mean, num in pools for _ in range(num)]
+    pools = rising_pools([(value, 1.0) for value in values])
+    return [total / weight for total, weight, num in pools for _ in range(num)]

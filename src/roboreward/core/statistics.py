@@ -1,6 +1,7 @@
-"""Two intervals at 95 %: for means of a few values, and for shares."""
+"""Two intervals at 95 %, for means of a few values and for shares; and the nearest curve that never falls."""
 
 import math
+from collections.abc import Iterable
 from statistics import NormalDist
 from typing import Final
 
@@ -35,3 +36,22 @@ def wilson(share: float, num: float) -> tuple[float, float]:
     centre = (share + _Z**2 / (2 * num)) / (1 + _Z**2 / num)
     half = _Z * math.sqrt(share * (1 - share) / num + _Z**2 / (4 * num**2)) / (1 + _Z**2 / num)
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def rising_pools(points: Iterable[tuple[float, float]]) -> list[tuple[float, float, int]]:
+    """Pool adjacent violators: the means nearest to the points, by least squares, that never fall.
+
+    Args:
+        points: In order, each with its sum and its weight > 0; the value is their quotient.
+
+    Returns:
+        Pools in order, with rising quotients: sum, weight, and how many points each holds.
+    """
+    pools: list[tuple[float, float, int]] = []
+    for total, weight in points:
+        pool = (total, weight, 1)
+        while pools and pools[-1][0] * pool[1] >= pool[0] * pools[-1][1]:
+            before = pools.pop()
+            pool = (before[0] + pool[0], before[1] + pool[1], before[2] + pool[2])
+        pools.append(pool)
+    return pools

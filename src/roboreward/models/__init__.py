@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from roboreward.models.api_loader import api_vlm
     from roboreward.models.api_prices import Budget
     from roboreward.models.api_settings import API_SCHEMES, KEY_VARIABLES, ApiSettings, use_api
-    from roboreward.models.asking import Ask, Decoding, Reply, Token, Vlm
+    from roboreward.models.asking import Ask, Decoding, Reply, ReplyStatus, Token, Vlm
     from roboreward.models.calibrated import Calibrated, check_belongs, home_of
     from roboreward.models.calibration import (
         CALIBRATION_FILE,
@@ -109,6 +109,7 @@ __all__ = [
     "QwenConfig",
     "QwenJudge",
     "Reply",
+    "ReplyStatus",
     "RubricJudge",
     "SMALLEST_PROB",
     "TextOnly",
@@ -187,6 +188,7 @@ _FILE_OF = {
     "PreferenceByScore": "preference",
     "PreferenceConfig": "preference",
     "Reply": "asking",
+    "ReplyStatus": "asking",
     "QwenConfig": "qwen.config",
     "QwenJudge": "qwen.judge",
     "RubricJudge": "rubric_judge",

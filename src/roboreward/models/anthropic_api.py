@@ -9,10 +9,9 @@ from roboreward.core import MissingExtra
 from roboreward.models.api_answers import Answer
 from roboreward.models.api_errors import BadReply, text_of
 from roboreward.models.api_pictures import Media, picture_facts, pieces_of
-from roboreward.models.api_settings import ApiSettings, Endpoint, no_key
+from roboreward.models.api_settings import ApiSettings, Endpoint, no_key, room_for
 from roboreward.models.asking import Ask, Decoding, ReplyStatus
 
-_MIN_TOKENS: Final = 16
 _STATUS: Final[dict[str, ReplyStatus]] = {
     "end_turn": "ok",
     "stop_sequence": "ok",
@@ -39,7 +38,6 @@ class AnthropicWire:
     """
 
     has_logprobs = False
-    provider = "anthropic"
 
     def __init__(self, endpoint: Endpoint, settings: ApiSettings) -> None:
         try:
@@ -51,10 +49,9 @@ class AnthropicWire:
             self.client = Anthropic(api_key=key, base_url=endpoint.base_url, max_retries=0)
         except AnthropicError as error:
             raise no_key(endpoint) from error
+        self.provider = endpoint.provider
         self.model, self.settings = endpoint.model, settings
         self.address = str(self.client.base_url)
-        if endpoint.base_url is not None:
-            self.provider = "anthropic server"
         # The SDK says so only at the first call, and finds credentials of other kinds by itself.
         if not self.secrets and getattr(self.client, "credentials", None) is None:
             raise no_key(endpoint)
@@ -68,8 +65,12 @@ class AnthropicWire:
         return tuple(key for key in held if key)
 
     def facts(self) -> dict[str, Any]:
-        """Address and pictures."""
-        return {"address": self.address, **picture_facts(self.settings)}
+        """Address, room and pictures."""
+        return {
+            "address": self.address,
+            "max_new_tokens": self.settings.max_new_tokens,
+            **picture_facts(self.settings),
+        }
 
     def send(self, ask: Ask, decoding: Decoding, *, sample: int, timeout_s: float) -> Answer:
         """Send one question and read the reply. The API takes no seed."""
@@ -78,7 +79,7 @@ class AnthropicWire:
         extra = {"temperature": decoding.temperature} if is_taken else None
         message = self.client.messages.create(
             model=self.model,
-            max_tokens=max(_MIN_TOKENS, decoding.max_new_tokens),
+            max_tokens=room_for(ask, decoding, self.settings, is_thought_counted=True),
             messages=[{"role": "user", "content": self._content(ask)}],
             extra_body=extra,
             timeout=timeout_s,

@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from roboreward.core import FrameSample, Usage
 from roboreward.models.asking import Reply, ReplyStatus, Token
+from roboreward.models.replies import summed
 from roboreward.store import LedgerEntry
 
 KEPT: Final = frozenset({"ok", "refused", "truncated", "empty"})
@@ -54,13 +55,18 @@ def digest_of(part: str | FrameSample) -> str:
 
 
 def joined(answers: Sequence[Answer]) -> Reply:
-    """Make one reply of the samples: "ok" when any is, else as the first."""
+    """Make one reply of the samples.
+
+    One that failed makes the reply "failed": those that came are kept in the ledger, so that asking again is cheap. One
+    that was refused, cut off or empty among others counts as a text that says nothing, so that it is not lost either.
+    """
+    broken = next((answer for answer in answers if answer.status == "failed"), None)
     whole = [answer for answer in answers if answer.status == "ok"]
-    first = whole[0] if whole else answers[0]
-    texts = tuple(answer.text for answer in (whole or answers[:1]) if answer.text)
+    first = broken or (whole[0] if whole else answers[0])
+    texts = [answer.text if answer.status == "ok" or not whole else "" for answer in answers]
     return Reply(
         status=first.status,
-        texts=texts,
+        texts=() if broken or not any(texts) else tuple(texts if whole else texts[:1]),
         reason=first.reason,
         tokens=first.tokens,
         usage=_usage(answers),
@@ -70,20 +76,18 @@ def joined(answers: Sequence[Answer]) -> Reply:
 
 
 def _usage(answers: Sequence[Answer]) -> Usage | None:
-    def total(name: str) -> Any:
-        values = [getattr(answer, name) for answer in answers]
-        known = [value for value in values if value is not None]
-        return sum(known) if known else None
-
-    counted = [answer for answer in answers if answer.input_tokens is not None]
-    # The cost of some samples would look like the cost of all.
-    is_cost_known = bool(counted) and all(answer.cost_usd is not None for answer in counted)
-    if not counted:
-        return None
-    return Usage(
-        input_tokens=total("input_tokens"),
-        output_tokens=total("output_tokens"),
-        cost_usd=total("cost_usd") if is_cost_known else None,
+    return summed(
+        [
+            None
+            if answer.input_tokens is None
+            else Usage(
+                input_tokens=answer.input_tokens,
+                output_tokens=answer.output_tokens,
+                cost_usd=answer.cost_usd,
+            )
+            for answer in answers
+            if answer.input_tokens is not None or answer.status != "failed"
+        ]
     )
 
 

@@ -8,7 +8,7 @@ import email.utils
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -20,6 +20,9 @@ _AGAIN: Final = frozenset({408, 409, 425})
 _TIMEOUTS: Final = frozenset({"APITimeoutError", "TimeoutException", "TimeoutError", "Timeout"})
 _CONNECTIONS: Final = frozenset(
     {"APIConnectionError", "TransportError", "ConnectionError", "TransportException"}
+)
+_NEVER_SENT: Final = frozenset(
+    {"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "PoolTimeout", "gaierror"}
 )
 _INVALID: Final = frozenset(
     {
@@ -51,12 +54,14 @@ class Trouble:
         reason: In words, without secrets.
         retry_after_s: What the server asked to wait, or None.
         status: HTTP status, or None where there was no reply.
+        may_cost: Whether it may be on the bill all the same: the question had been sent, and no error came back.
     """
 
     kind: TroubleKind
     reason: str
     retry_after_s: float | None = None
     status: int | None = None
+    may_cost: bool = True
 
 
 class BadReply(RoboRewardError):
@@ -74,16 +79,30 @@ def trouble_of(error: BaseException, *, secrets: Iterable[str] = ()) -> Trouble:
     if status is not None:
         text = scrub(text_of(error), secrets)
         kind, reason = _of_status(status, text)
-        return Trouble(kind, reason, _retry_after_s(error), status)
-    names = {kind.__name__ for kind in type(error).__mro__}
+        return Trouble(kind, reason, _retry_after_s(error), status, may_cost=False)
+    names = _names_of(error)
+    is_sent = not any(_names_of(cause) & _NEVER_SENT for cause in _causes(error))
     if names & _TIMEOUTS:
-        return Trouble("again", "no answer in time")
+        return Trouble("again", "no answer in time", may_cost=is_sent)
     if names & _INVALID or isinstance(error, BadReply):
         return Trouble("final", f"the reply is not valid: {scrub(_first_line(error), secrets)}")
     if names & _CONNECTIONS:
         cause = error.__cause__ or error
-        return Trouble("again", f"no connection: {scrub(_first_line(cause), secrets)}")
+        reason = f"no connection: {scrub(_first_line(cause), secrets)}"
+        return Trouble("again", reason, may_cost=is_sent)
     return Trouble("final", f"{type(error).__name__}: {scrub(_first_line(error), secrets)}")
+
+
+def _names_of(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Return an exception and what it came from, down to the first."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
 
 
 def status_of(error: BaseException) -> int | None:

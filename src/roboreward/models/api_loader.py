@@ -10,7 +10,8 @@ from roboreward.models.asking import Ask, Decoding, Reply, Vlm
 from roboreward.models.rubric_judge import RubricJudge
 from roboreward.store import Ledger
 
-_SAMPLED_AT: Final = 1.0
+SAMPLED_AT: Final = 1.0
+"""Temperature of answers of which the shares are the distribution."""
 
 
 class LogprobsElseSamples:
@@ -18,12 +19,12 @@ class LogprobsElseSamples:
 
     Args:
         inner: Who is asked.
-
-    `Decoding` says how the samples are drawn. Where probabilities are given, the answer is the most probable one.
+        num_samples: How often, at temperature 1, whatever `Decoding` says. Where probabilities are given, the answer is
+            the most probable one.
     """
 
-    def __init__(self, inner: Vlm) -> None:
-        self.inner = inner
+    def __init__(self, inner: Vlm, num_samples: int) -> None:
+        self.inner, self.num_samples = inner, num_samples
         self.name, self.revision = inner.name, inner.revision
 
     @property
@@ -34,12 +35,15 @@ class LogprobsElseSamples:
     def ask(self, asks: Sequence[Ask], decoding: Decoding) -> list[Reply]:
         """Answer all questions; see `asking.Vlm`."""
         once = decoding.model_copy(update={"num_samples": 1, "temperature": 0.0})
+        often = decoding.model_copy(
+            update={"num_samples": self.num_samples, "temperature": SAMPLED_AT}
+        )
         replies = self.inner.ask(asks, once) if self.has_logprobs else []
         if not replies:
-            return self.inner.ask(asks, decoding)
+            return self.inner.ask(asks, often)
         is_bare = [r.status == "ok" and not any(t.alternatives for t in r.tokens) for r in replies]
         again = [ask for ask, bare in zip(asks, is_bare, strict=True) if bare]
-        drawn = iter(self.inner.ask(again, decoding) if again else ())
+        drawn = iter(self.inner.ask(again, often) if again else ())
         return [
             next(drawn) if bare else reply for reply, bare in zip(replies, is_bare, strict=True)
         ]
@@ -101,13 +105,13 @@ def api_vlm(scheme: Scheme, rest: str, settings: ApiSettings | None = None) -> A
     settings = settings or current_api()
     endpoint = endpoint_of(scheme, rest, settings)
     wire = _wire_of(endpoint, settings)
-    revision = f"{CALL_FORMAT}-{content_id({'wire': wire.facts(), 'samples': settings.num_samples}, length=10)}"
+    revision = f"{CALL_FORMAT}-{content_id(wire.facts(), length=10)}"
     ledger = Ledger(settings.ledger) if settings.ledger else None
     vlm = ApiVlm(wire, settings, name=endpoint.uri, revision=revision, ledger=ledger)
     if settings.budget and vlm.price is None and scheme != "vllm":
         raise UsageError(
-            f"The price of {endpoint.uri} is unknown, so a limit on what is spent cannot be kept. Give a table with "
-            "its price (--prices), or no limit."
+            f"The price of {endpoint.uri} is unknown, so a limit on what is spent cannot be kept. Give a table "
+            f"(--prices) with a [[price]] of provider = {scheme!r} and model = {endpoint.model!r}, or no limit."
         )
     if settings.on_load is not None:
         settings.on_load(vlm)
@@ -122,9 +126,9 @@ def _judge(scheme: Scheme, rest: str) -> RubricJudge:
     decoding = Decoding(
         max_new_tokens=settings.max_new_tokens,
         num_samples=settings.num_samples,
-        temperature=_SAMPLED_AT,
+        temperature=SAMPLED_AT,
     )
-    return RubricJudge(LogprobsElseSamples(vlm), decoding=decoding)
+    return RubricJudge(LogprobsElseSamples(vlm, settings.num_samples), decoding=decoding)
 
 
 def _wire_of(endpoint: Endpoint, settings: ApiSettings) -> Wire:

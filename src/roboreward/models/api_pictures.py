@@ -1,4 +1,4 @@
-"""How a question goes to an API: texts, and each frame as a picture behind its time in seconds."""
+"""How a question goes to an API: texts, and each frame as a picture, behind its time in seconds if that may be told."""
 
 import itertools
 import math
@@ -32,14 +32,14 @@ class Media(NamedTuple):
 
 
 def pieces_of(ask: Ask, settings: ApiSettings) -> Iterator[str | Media]:
-    """Return the parts of a question as they are sent, in order. A frame is preceded by its time."""
+    """Return the parts of a question as they are sent, in order. A frame comes behind its time, if that may be told."""
     for part in ask.parts:
         if isinstance(part, str):
             yield part
-        elif settings.media == "video":
+        elif settings.media == "video" and ask.has_times:
             yield video_of(part)
         else:
-            yield from _frames_of(part, settings)
+            yield from _frames_of(part, settings, has_times=ask.has_times)
 
 
 def picture_facts(settings: ApiSettings, *, is_video_taken: bool = False) -> dict[str, Any]:
@@ -50,12 +50,15 @@ def picture_facts(settings: ApiSettings, *, is_video_taken: bool = False) -> dic
     return {"media": "frames", "picture": settings.picture, "quality": quality}
 
 
-def _frames_of(sample: FrameSample, settings: ApiSettings) -> Iterator[str | Media]:
+def _frames_of(
+    sample: FrameSample, settings: ApiSettings, *, has_times: bool
+) -> Iterator[str | Media]:
     encode: Callable[[Any], bytes] = png_bytes
     if settings.picture == "jpeg":
         encode = lambda frame: jpeg_bytes(frame, quality=settings.jpeg_quality)  # noqa: E731
     for frame, time_s in zip(sample.frames_THWC, sample.record.timestamps_s, strict=True):
-        yield f"Frame at {time_s:.2f} s:"
+        if has_times:
+            yield f"Frame at {time_s:.2f} s:"
         yield Media(encode(frame), f"image/{settings.picture}")
 
 

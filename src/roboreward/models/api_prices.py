@@ -19,6 +19,7 @@ else:
     import tomli as tomllib
 
 _SNAPSHOT: Final = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
+_ELSEWHERE: Final = " server"
 _MILLION: Final = 1e6
 
 
@@ -26,7 +27,9 @@ class Price(BaseModel):
     """What one model costs, in US dollars for a million tokens.
 
     Attributes:
-        provider: "openai", "gemini" or "anthropic", at the provider's own address.
+        provider: "openai", "gemini" or "anthropic": the scheme of the model's name. In the package's table that is the
+            provider's own address. In a table of your own it is whatever address you ask; "openai server" is only
+            another one than the provider's own, and comes first there. For `vllm:` it is "vllm".
         model: Its name, without the date of a snapshot.
         input_usd, output_usd: What is sent, and what is generated (reasoning included).
         cached_usd: Input that the provider had cached; None where that is unknown, which counts it as input.
@@ -94,8 +97,15 @@ def load_prices(path: Path | None = None) -> PriceTable:
         raise DataError(
             f"{path} is no table of prices: {str(error).splitlines()[0]}. The package's prices.toml shows one."
         ) from error
+    # Who gives a price for a scheme means the address that is asked.
+    elsewhere = [
+        price.model_copy(update={"provider": f"{price.provider}{_ELSEWHERE}"})
+        for price in theirs.price
+        if not price.provider.endswith(_ELSEWHERE)
+    ]
     return PriceTable(
-        version=f"{theirs.version}+{table.version}", price=(*theirs.price, *table.price)
+        version=f"{theirs.version}+{table.version}",
+        price=(*theirs.price, *elsewhere, *table.price),
     )
 
 

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from roboreward.core import UsageError, shorten
 from roboreward.models.api_prices import Budget
+from roboreward.models.asking import Ask, Decoding
 
+_MIN_TOKENS: Final = 16
 _IDENTITY: Final[dict[str, Any]] = {"role": "identity"}
 _TRANSPORT: Final[dict[str, Any]] = {"role": "transport"}
 
@@ -55,8 +57,8 @@ class ApiSettings(BaseModel):
         base_urls: Another address than the provider's own, by scheme, such as {"openai": "https://openrouter.ai/api/v1"}.
         num_samples: Answers that are drawn, at temperature 1, where a provider gives no probabilities; their shares
             are the distribution. With 1 there is one answer at temperature 0, and no distribution.
-        max_new_tokens: Longest answer to the published prompt, and the least room that a model gets which reasons
-            before it answers. What is not used is not paid.
+        max_new_tokens: Least room for an answer, since many models reason before it; see `room_for`. What is not used
+            is not paid.
         picture: How frames are sent. PNG is exact and several times larger.
         jpeg_quality: 1 to 95.
         media: "video" hands `gemini:` the frames as one video instead of as pictures.
@@ -146,13 +148,11 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-_OWN_ADDRESSES: Final = frozenset(
-    {
-        "https://api.openai.com/v1",
-        "https://generativelanguage.googleapis.com",
-        "https://api.anthropic.com",
-    }
-)
+_OWN_ADDRESSES: Final[dict[Scheme, str]] = {
+    "openai": "https://api.openai.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com",
+    "anthropic": "https://api.anthropic.com",
+}
 
 
 class Endpoint(NamedTuple):
@@ -161,19 +161,29 @@ class Endpoint(NamedTuple):
     Attributes:
         scheme: What stands before the colon of the model's name.
         model: The model's name at the provider.
-        base_url: Where it is asked; None for the provider's own address.
+        base_url: Where it is asked. Handed to the SDK in any case: left to itself it would look into the environment.
         key: The key, or None to let the SDK find one.
     """
 
     scheme: Scheme
     model: str
-    base_url: str | None
+    base_url: str
     key: SecretStr | None
+
+    @property
+    def is_own_server(self) -> bool:
+        """Whether somebody else than the provider answers at the address."""
+        return self.base_url != _OWN_ADDRESSES.get(self.scheme)
+
+    @property
+    def provider(self) -> str:
+        """Who is paid: the scheme, with " server" behind it where somebody else than the provider answers."""
+        return f"{self.scheme} server" if self.is_own_server else self.scheme
 
     @property
     def uri(self) -> str:
         """The model's name here."""
-        if self.scheme != "vllm" or self.base_url is None:
+        if self.scheme != "vllm":
             return f"{self.scheme}:{self.model}"
         return f"vllm:{self.base_url.removesuffix('/v1')}/{self.model}"
 
@@ -182,7 +192,7 @@ def endpoint_of(scheme: Scheme, rest: str, settings: ApiSettings) -> Endpoint:
     """Return who is meant by `<scheme>:<rest>`.
 
     Raises:
-        UsageError: No model is named, or an address is not http(s), or holds a password.
+        UsageError: No model is named, or an address is not http(s), or holds a password or a query.
     """
     key = settings.keys.get(scheme)
     if scheme == "vllm" and "://" in rest:
@@ -190,11 +200,24 @@ def endpoint_of(scheme: Scheme, rest: str, settings: ApiSettings) -> Endpoint:
         return Endpoint(scheme, model, base_url, key)
     if not rest.strip():
         raise UsageError(f"{scheme}: names no model. Give one, such as {_EXAMPLES[scheme]}.")
-    address = settings.base_urls.get(scheme)
-    if scheme == "vllm" and address is None:
-        raise UsageError(f"vllm:{shorten(rest)} names no server. Give one, as {_EXAMPLES['vllm']}.")
-    address = check_address(address) if address else None
-    return Endpoint(scheme, rest, None if address in _OWN_ADDRESSES else address, key)
+    address = settings.base_urls.get(scheme) or _OWN_ADDRESSES.get(scheme)
+    if address is None:
+        raise UsageError(f"vllm: names no server. Give one, as {_EXAMPLES['vllm']}.")
+    return Endpoint(scheme, rest, check_address(address), key)
+
+
+def room_for(
+    ask: Ask, decoding: Decoding, settings: ApiSettings, *, is_thought_counted: bool
+) -> int:
+    """Return how many tokens an answer may have: what is asked for, and at least what the settings say.
+
+    A question without a prefix whose choices are enough is answered by its first word, so it gets no more than is asked
+    for, unless what the model thinks counts too.
+    """
+    is_first_word_enough = bool(ask.choices) and not (ask.prefix or ask.is_text_wanted)
+    if is_first_word_enough and not is_thought_counted:
+        return max(_MIN_TOKENS, decoding.max_new_tokens)
+    return max(_MIN_TOKENS, decoding.max_new_tokens, settings.max_new_tokens)
 
 
 def no_key(endpoint: Endpoint) -> UsageError:
@@ -207,8 +230,11 @@ def check_address(url: str) -> str:
     """Return the address without a slash at its end.
 
     Raises:
-        UsageError: It is not http(s), or holds a user or a password, which would stand in records.
+        UsageError: It is not http(s), or holds a user, a password or a query, which would stand in records. None of
+            them is repeated.
     """
+    if "?" in url or "#" in url:
+        raise UsageError('An address ends before "?" and "#". Give keys by the environment.')
     try:
         parts = urlsplit(url)
         is_plain = parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -46,6 +46,8 @@ class Ask:
         choices: Texts whose probability right behind the prefix is wanted, such as " 4"; () for none.
         is_text_wanted: Whether an answer is generated. False where the choices are enough.
         ask_id: For messages; never shown to a model.
+        has_times: Whether a model behind an API is told at what time of its video each frame stands, and may be shown
+            the frames as a video. Local models are told times by the layout that they were trained on.
     """
 
     parts: tuple[str | FrameSample, ...]
@@ -53,6 +55,7 @@ class Ask:
     choices: tuple[str, ...] = ()
     is_text_wanted: bool = True
     ask_id: str = ""
+    has_times: bool = True
 
 
 @dataclass(frozen=True)

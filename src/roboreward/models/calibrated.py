@@ -4,8 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from roboreward.core import Capability, FramePolicy, Query, RewardModel, UsageError, Verdict
+from roboreward.core import (
+    Capability,
+    FramePolicy,
+    Query,
+    RewardModel,
+    UsageError,
+    Verdict,
+    curve_of,
+)
 from roboreward.models.calibration import CALIBRATION_FILE, Calibration, read_calibration
+from roboreward.models.local_uri import is_folder, is_weights_name, split_query
 from roboreward.models.registry import load_model
 
 SCHEME: Final = "calibrated"
@@ -39,11 +48,18 @@ class Calibrated:
 
     def score(self, queries: Sequence[Query]) -> list[Verdict]:
         """Ask the inner model and calibrate its verdicts."""
+        return self._calibrated(self.inner.score(queries))
+
+    def curve(self, query: Query, anchors: Sequence[int] | None = None) -> list[Verdict]:
+        """Calibrate the inner model's verdicts along the video; see `core.curve_of`.
+
+        The calibration was fitted on whole videos: what it says of a prefix is as good as prefixes are like these.
+        """
+        return self._calibrated(curve_of(self.inner, query, anchors))
+
+    def _calibrated(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
         facts = {"model": self.name, "revision": self.revision}
-        return [
-            self.calibration.apply(verdict).model_copy(update=facts)
-            for verdict in self.inner.score(queries)
-        ]
+        return [self.calibration.apply(v).model_copy(update=facts) for v in verdicts]
 
 
 def check_belongs(calibration: Calibration, model: RewardModel) -> None:
@@ -68,7 +84,8 @@ def home_of(model: str) -> Path | None:
     scheme, _, rest = model.partition(":")
     if model == "nano":
         return _WEIGHTS
-    return Path(rest) if rest and scheme != SCHEME and Path(rest).is_dir() else None
+    folder = split_query(rest)[0]
+    return Path(folder) if folder and scheme != SCHEME and is_folder(folder) else None
 
 
 def load(rest: str) -> RewardModel:
@@ -108,5 +125,11 @@ def _is_calibration(path: Path) -> bool:
 def _is_same(one: str, other: str) -> bool:
     """Whether two names are of one model. Folders may have moved; their revision holds the digest of the weights."""
     scheme, _, rest = other.partition(":")
-    is_in_folder = bool(rest) and Path(rest).is_dir() and one.startswith(f"{scheme}:")
-    return one == other or is_in_folder
+    is_in_folder = bool(rest) and home_of(other) is not None and one.startswith(f"{scheme}:")
+    return one == other or is_in_folder or _bare(one) == _bare(other)
+
+
+def _bare(name: str) -> str:
+    """The name without settings of local weights; those that can change a number stand in the revision."""
+    bare = name.partition("?")[0]
+    return bare if is_weights_name(bare.removeprefix("qwen:")) else name

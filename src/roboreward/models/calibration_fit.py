@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from roboreward.core import UsageError
+from roboreward.core import UsageError, rising_pools
 from roboreward.models.calibration import (
     SMALLEST_PROB,
     AbstainBand,
@@ -63,13 +63,8 @@ def fit_isotonic(x_N: Floats, is_success_N: npt.NDArray[np.bool_]) -> Isotonic:
     xs, inverse = np.unique(x_N, return_inverse=True)
     counts = np.bincount(inverse, minlength=len(xs))
     sums = np.bincount(inverse, weights=is_success_N.astype(np.float64), minlength=len(xs))
-    pools: list[tuple[float, float, int]] = []  # successes, rows, number of different x
-    for total, rows in zip(sums, counts, strict=True):
-        pool = (float(total), float(rows), 1)
-        while pools and pools[-1][0] * pool[1] >= pool[0] * pools[-1][1]:
-            before = pools.pop()
-            pool = (before[0] + pool[0], before[1] + pool[1], before[2] + pool[2])
-        pools.append(pool)
+    # Of each pool: successes, rows, number of different x.
+    pools = rising_pools(zip(sums.tolist(), counts.astype(float).tolist(), strict=True))
     least = 1 / (len(x_N) + 2)
     points: list[tuple[float, float]] = []
     start = 0

@@ -16,6 +16,11 @@ def load(rest: str) -> RewardModel:
     kind, sep, inner = rest.partition(":")
     for ablation in ABLATIONS:
         if kind == ablation and not _is_ablated(inner):
+            if sep and not inner:
+                raise UsageError(
+                    f"floor:{rest} names no model behind its last colon. The form is floor:{kind}:<model>; "
+                    f"floor:{kind} alone is that of nano."
+                )
             model = load_model(inner if sep else "nano")
             return FirstFrame(model) if ablation == "first-frame" else Ablated(model, ablation)
     if rest == "label-sampler":

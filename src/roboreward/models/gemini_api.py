@@ -8,7 +8,7 @@ from roboreward.core import MissingExtra
 from roboreward.models.api_answers import Answer
 from roboreward.models.api_errors import BadReply, text_of
 from roboreward.models.api_pictures import Media, picture_facts, pieces_of
-from roboreward.models.api_settings import ApiSettings, Endpoint, no_key
+from roboreward.models.api_settings import ApiSettings, Endpoint, no_key, room_for
 from roboreward.models.asking import Ask, Decoding, ReplyStatus, Token
 
 _TOP_LOGPROBS: Final = 20
@@ -38,8 +38,6 @@ class GeminiWire:
         UsageError: There is no key.
     """
 
-    provider = "gemini"
-
     def __init__(self, endpoint: Endpoint, settings: ApiSettings) -> None:
         try:
             from google import genai
@@ -48,16 +46,14 @@ class GeminiWire:
             raise MissingExtra("google-genai", "api", "gemini:") from error
         self.types: Any = types
         key = endpoint.key.get_secret_value() if endpoint.key else None
-        options = types.HttpOptions(base_url=endpoint.base_url) if endpoint.base_url else None
+        options = types.HttpOptions(base_url=endpoint.base_url)
         # Without options for trying again the SDK tries once.
         try:
             self.client = genai.Client(api_key=key, vertexai=False, http_options=options)
         except ValueError as error:
             raise no_key(endpoint) from error
         self.model, self.settings = endpoint.model, settings
-        self.address = endpoint.base_url or "Google's address"
-        if endpoint.base_url is not None:
-            self.provider = "gemini server"
+        self.address, self.provider = endpoint.base_url, endpoint.provider
         self._left_out: set[str] = set() if settings.has_logprobs else {"logprobs"}
         self._not_wanted = frozenset(self._left_out)
         self._lock = threading.Lock()
@@ -91,7 +87,9 @@ class GeminiWire:
             role="user", parts=[self._part(piece) for piece in pieces_of(ask, self.settings)]
         )
         reply = self.client.models.generate_content(
-            model=self.model, contents=[content], config=self._config(decoding, sample, timeout_s)
+            model=self.model,
+            contents=[content],
+            config=self._config(ask, decoding, sample, timeout_s),
         )
         return self._read(reply, left_out)
 
@@ -115,10 +113,9 @@ class GeminiWire:
         rate = self.types.VideoMetadata(fps=min(24.0, piece.fps))
         return self.types.Part(inline_data=blob, video_metadata=rate)
 
-    def _config(self, decoding: Decoding, sample: int, timeout_s: float) -> Any:
+    def _config(self, ask: Ask, decoding: Decoding, sample: int, timeout_s: float) -> Any:
         options: dict[str, Any] = {
-            # What it thinks counts too.
-            "max_output_tokens": max(decoding.max_new_tokens, self.settings.max_new_tokens),
+            "max_output_tokens": room_for(ask, decoding, self.settings, is_thought_counted=True),
             "temperature": decoding.temperature,
             "seed": decoding.seed + sample,
             "http_options": self.types.HttpOptions(timeout=max(1, int(timeout_s * 1000))),

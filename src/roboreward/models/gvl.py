@@ -141,7 +141,8 @@ class Gvl:
         ]
         reference = (self.prompt.part(1), _alone(query, 0))
         end = self.prompt.part(3, count=str(len(order)))
-        return Ask((intro, *reference, *frames, end), ask_id=query.query_id)
+        parts = (intro, *reference, *frames, end)
+        return Ask(parts, ask_id=query.query_id, has_times=False)
 
     def _read(self, reply: Reply, order: tuple[int, ...]) -> Verdict:
         text = reply.texts[0] if reply.texts else ""
@@ -180,7 +181,7 @@ def shuffled_places(query: Query, *, seed: int) -> tuple[int, ...]:
 
 
 def _alone(query: Query, place: int) -> FrameSample:
-    """One frame without its place in the video, which a model could be told."""
+    """One frame without its place in the video; APIs are told no time, and local models 0 s of every frame."""
     return FrameSample.from_array(query.sample.frames_THWC[place : place + 1])
 
 

@@ -9,12 +9,11 @@ from roboreward.core import MissingExtra
 from roboreward.models.api_answers import Answer
 from roboreward.models.api_errors import BadReply, text_of
 from roboreward.models.api_pictures import Media, picture_facts, pieces_of
-from roboreward.models.api_settings import ApiSettings, Endpoint, no_key
+from roboreward.models.api_settings import ApiSettings, Endpoint, no_key, room_for
 from roboreward.models.asking import Ask, Decoding, ReplyStatus, Token
 
 _TOP_LOGPROBS: Final = (20, 5)
 _REASONS_FIRST: Final = re.compile(r"(?:o\d|gpt-(?:5|6))(?:[.-]|$)")
-_MIN_TOKENS: Final = 16
 _STATUS: Final[dict[str, ReplyStatus]] = {
     "stop": "ok",
     "length": "truncated",
@@ -54,15 +53,14 @@ class OpenAiWire:
             from openai import OpenAI, OpenAIError
         except ImportError as error:
             raise MissingExtra("openai", "api", f"{endpoint.scheme}:") from error
-        is_own_server = endpoint.scheme == "vllm" or endpoint.base_url is not None
         key = endpoint.key.get_secret_value() if endpoint.key else None
         # A server of one's own often wants no key, and must not be handed the one of OpenAI that the SDK would find.
-        key = key or ("EMPTY" if is_own_server else None)
+        key = key or ("EMPTY" if endpoint.is_own_server else None)
         try:
             self.client = OpenAI(api_key=key, base_url=endpoint.base_url, max_retries=0)
         except OpenAIError as error:
             raise no_key(endpoint) from error
-        self.provider = endpoint.scheme if not is_own_server else f"{endpoint.scheme} server"
+        self.provider = endpoint.provider
         self.model, self.settings = endpoint.model, settings
         self.address = str(self.client.base_url)
         wanted = settings.is_prefix_forced
@@ -71,7 +69,8 @@ class OpenAiWire:
         self._left_out: set[str] = set()
         self._top = _TOP_LOGPROBS[0] if settings.has_logprobs is not False else 0
         self._limit = "max_tokens"
-        if _REASONS_FIRST.match(endpoint.model.rpartition("/")[2]) and not is_own_server:
+        is_known = _REASONS_FIRST.match(endpoint.model.rpartition("/")[2]) is not None
+        if is_known and not endpoint.is_own_server:
             self._limit = "max_completion_tokens"
 
     @property
@@ -99,7 +98,7 @@ class OpenAiWire:
     def send(self, ask: Ask, decoding: Decoding, *, sample: int, timeout_s: float) -> Answer:
         """Send one question and read the reply."""
         left_out, extra = frozenset(self._left_out), dict[str, Any]()
-        options = self._options(decoding, sample)
+        options = self._options(ask, decoding, sample)
         messages: list[dict[str, Any]] = [{"role": "user", "content": self._content(ask)}]
         prefix = ask.prefix if self._forces(ask) else ""
         if prefix:
@@ -145,12 +144,12 @@ class OpenAiWire:
         is_taken = "continue_final_message" not in self._left_out
         return self._is_prefix_wanted and is_taken and bool(ask.prefix)
 
-    def _options(self, decoding: Decoding, sample: int) -> dict[str, Any]:
-        room = max(_MIN_TOKENS, decoding.max_new_tokens)
-        if self._limit == "max_completion_tokens":
-            room = max(room, self.settings.max_new_tokens)  # what it thinks counts too
+    def _options(self, ask: Ask, decoding: Decoding, sample: int) -> dict[str, Any]:
+        is_thought_counted = self._limit == "max_completion_tokens"
         options: dict[str, Any] = {
-            self._limit: room,
+            self._limit: room_for(
+                ask, decoding, self.settings, is_thought_counted=is_thought_counted
+            ),
             "temperature": decoding.temperature,
             "seed": decoding.seed + sample,
         }

@@ -29,7 +29,14 @@ from roboreward.models.replies import (
     total_usage,
     why_unreadable,
 )
-from roboreward.models.score_reply import PREFIX
+from roboreward.models.score_reply import (
+    MIN_MASS,
+    MIN_READ_FRAC,
+    PREFIX,
+    READER,
+    too_few,
+    too_little,
+)
 from roboreward.models.vlms import load_vlm
 
 LETTERS: Final = (" A", "A", " B", "B")
@@ -41,12 +48,14 @@ class PreferenceConfig(BaseModel):
 
     Attributes:
         tie_band: It is a tie when the probability is at most this far from one half.
-        num_samples, temperature, seed: Of the answers where the model gives no probabilities.
+        min_mass: Least P(A) + P(B); below it the model did not answer the question.
+        num_samples, temperature, seed: Of the answers where the model gives no probabilities. Half must be readable.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tie_band: float = Field(default=0.0, ge=0, lt=0.5, json_schema_extra=_IDENTITY)
+    min_mass: float = Field(default=MIN_MASS, gt=0, le=1, json_schema_extra=_IDENTITY)
     num_samples: int = Field(default=1, ge=1, le=64, json_schema_extra=_IDENTITY)
     temperature: float = Field(default=0.0, ge=0, json_schema_extra=_IDENTITY)
     seed: int = Field(default=0, ge=0, json_schema_extra=_IDENTITY)
@@ -70,10 +79,10 @@ class PairwiseVlm:
 
     @property
     def revision(self) -> str:
-        """Of the model, with the settings that change an answer."""
+        """Of the model, with the settings and the reader that change an answer."""
         c = self.config
         settings = f"tie{c.tie_band:g}-n{c.num_samples}-t{c.temperature:g}-seed{c.seed}"
-        return f"{self.vlm.revision}+{settings}"
+        return f"{self.vlm.revision}+{settings}-mass{c.min_mass:g}+{READER}"
 
     def prefer(self, pairs: Sequence[Pair]) -> list[Preference]:
         """Ask about all pairs at once; see `PreferenceModel`."""
@@ -110,7 +119,7 @@ class PairwiseVlm:
             "revision": served_by(replies),
             "rule": "mean of both orders",
         }
-        first, second = prob_of_a(forward), prob_of_a(backward)
+        first, second = (prob_of_a(reply, min_mass=self.config.min_mass) for reply in replies)
         if isinstance(first, Verdict):
             return Preference(status=first.status, reason=first.reason, **facts)
         if isinstance(second, Verdict):
@@ -220,26 +229,41 @@ def load_preference_model(uri: str) -> PreferenceModel:
     )
 
 
-def prob_of_a(reply: Reply) -> float | Verdict:
-    """Return the probability that a reply gives to the attempt that was shown first, or why it gives none."""
+def prob_of_a(reply: Reply, *, min_mass: float = MIN_MASS) -> float | Verdict:
+    """Return the probability that a reply gives to the attempt that was shown first, or why it gives none.
+
+    Read as `score_reply.read_score` reads a score: by probabilities that weigh enough, else by texts of which enough
+    can be read.
+    """
     failure = why_unreadable(reply, num_choices=len(LETTERS))
     if failure is not None:
         return failure
     if reply.choice_logprobs is not None:
         a, b = (mass_of(LETTERS, reply.choice_logprobs, letter) for letter in ("A", "B"))
-        if a + b > 0:
+        if a + b >= min_mass:
             return a / (a + b)
         if not reply.texts:
-            return Verdict.without_score("unparsed", "Neither A nor B has any probability.")
+            return too_little(a + b, "A and B")
     read = [parse_letter(text) for text in reply.texts]
     if len(read) == 1 and read[0] is not None:
         found = alternatives_behind(reply.tokens, PREFIX, ("A", "B"))
         a, b = (mass_of(found.keys(), found.values(), letter) for letter in ("A", "B"))
+        if 0 < a + b < min_mass:
+            return too_little(a + b, "A and B")
         if a + b > 0:
             return a / (a + b)
+    return _mean_of_samples(reply, read)
+
+
+def _mean_of_samples(reply: Reply, read: Sequence[float | None]) -> float | Verdict:
     values = [value for value in read if value is not None]
-    if values:
+    if values and len(values) >= MIN_READ_FRAC * len(read):
         return sum(values) / len(values)
-    if reply.status == "truncated":
+    if not values and reply.status == "truncated":
         return Verdict.without_score("truncated", reply.reason or "Cut off before the answer.")
-    return Verdict.without_score("unparsed", "No complete ANSWER: A, B or TIE.")
+    why = "No complete ANSWER: A, B or TIE."
+    return (
+        too_few(len(values), len(read), why)
+        if len(read) > 1
+        else Verdict.without_score("unparsed", why)
+    )

@@ -1,13 +1,12 @@
 """From a model's name to the model."""
 
-import re
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from roboreward.core import RewardModel, UnknownName, UsageError
+from roboreward.core import RewardModel, UnknownName
 
 ENTRY_POINTS: Final = "roboreward.models"
 """Entry-point group of plug-ins. The entry's name is what stands before the colon of a model's name; its value is a
@@ -75,24 +74,28 @@ _NAMES: Final = (
     ModelInfo(
         "calibrated:<folder>:<model>", "a model with what `roboreward calibrate` wrote", True
     ),
-    ModelInfo("qwen:<folder>", "published prompt on local Qwen-VL weights (extra vlm)", True),
-    ModelInfo("topreward:<vlm>", "zero-shot: how likely the claim of success is found true", True),
-    ModelInfo("gvl:<vlm>", "zero-shot: progress of shuffled frames", True),
-    ModelInfo("verifier:<vlm>", "zero-shot: expected scores over several criteria", True),
-    ModelInfo("robometer:<weights>", "Robometer's progress and success heads (extra vlm)", True),
     ModelInfo("mock:<score or text>", "answers a fixed text through the parser, for trials", True),
 )
 _PLANNED: Final = (
     ModelInfo("floor:clip-similarity", "floor: likeness of picture and task", False, NO_CLIP),
 )
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(?:@[\w./-]+)?")
+_LOCAL: Final = {
+    "qwen:<folder>": "published prompt on local Qwen-VL weights (extra vlm)",
+    "robometer:<weights>": "Robometer's progress and success heads (extra vlm)",
+}
+_METHODS: Final = {
+    "topreward:<vlm>": "zero-shot: how likely the claim of success is found true",
+    "gvl:<vlm>": "zero-shot: progress of shuffled frames",
+    "verifier:<vlm>": "zero-shot: expected scores over several criteria",
+}
 
 
 def load_model(uri: str) -> RewardModel:
     """Return the reward model with this name.
 
     Args:
-        uri: Such as "nano", "floor:constant-3" or "mock:4"; `available_models` lists them.
+        uri: Such as "nano", "floor:constant-3" or "mock:4"; `available_models` lists them. Settings may stand behind
+            the name of local weights, such as "qwen:./weights?dtype=bfloat16&device=cuda"; see `local_uri`.
 
     Raises:
         UnknownName: There is no such model; the nearest names are offered.
@@ -107,8 +110,13 @@ def load_model(uri: str) -> RewardModel:
         return loader(rest)
     plug_in = _plug_ins().get(scheme)
     if plug_in is not None:
-        return _load_plug_in(plug_in, rest)
-    if _HUB_NAME.fullmatch(name) or ("/" in name and Path(name).is_dir()):  # weights, as files
+        from roboreward.models.plug_ins import make_of, not_one
+
+        made = make_of(plug_in, rest)
+        if not isinstance(made, RewardModel):
+            raise not_one(plug_in, made, what="a reward model", checker="check_reward_model")
+        return made
+    if _is_weights_name(name):
         from roboreward.models.qwen_loader import load_judge
 
         return load_judge(name)
@@ -116,13 +124,30 @@ def load_model(uri: str) -> RewardModel:
 
 
 def available_models() -> list[ModelInfo]:
-    """Return every model that can be named: built in, from plug-ins, and planned. Loads none of them."""
+    """Return every model that can be named: built in, from plug-ins, and planned.
+
+    Loads none of them, but imports plug-ins to find out whether they can be.
+    """
+    from roboreward.models.plug_ins import why_not_loaded
+
     plug_ins = [
-        ModelInfo(name, f"plug-in {entry.value}", True)
+        ModelInfo(name, f"plug-in {entry.value}", not hint, hint)
         for name, entry in sorted(_plug_ins().items())
         if name not in _BUILT_IN
+        for hint in [why_not_loaded(entry)]
     ]
-    return [*_nano_names(), *_NAMES, *_weights_names(), *_api_names(), *plug_ins, *_PLANNED]
+    return [*_built_in(), *plug_ins, *_PLANNED]
+
+
+def _built_in() -> list[ModelInfo]:
+    return [
+        *_nano_names(),
+        *_NAMES,
+        *_local_names(),
+        *_method_names(),
+        *_weights_names(),
+        *_api_names(),
+    ]
 
 
 def _nano_names() -> list[ModelInfo]:
@@ -131,6 +156,27 @@ def _nano_names() -> list[ModelInfo]:
     is_there = (Path(__file__).parent / "weights" / "nano.safetensors").is_file()
     hint = "" if is_there else "nano's weights are missing; install the package again"
     return [ModelInfo(name, summary, is_there, hint) for name, summary in names]
+
+
+def _local_names() -> list[ModelInfo]:
+    """Models in a folder; usable where the extra is installed."""
+    from roboreward.models.qwen_loader import why_no_extra
+
+    hint = why_no_extra()
+    return [ModelInfo(name, summary, not hint, hint) for name, summary in _LOCAL.items()]
+
+
+def _method_names() -> list[ModelInfo]:
+    """Methods that stand on a vision-language model; usable where any of these is."""
+    from roboreward.models.api_settings import API_NAMES, why_not_usable
+    from roboreward.models.qwen_loader import why_no_extra
+    from roboreward.models.vlms import has_plug_ins
+
+    reasons = [why_no_extra(), *(why_not_usable(scheme) for scheme, _, _ in API_NAMES)]
+    is_usable = has_plug_ins() or not all(reasons)
+    each = "; or ".join(dict.fromkeys(filter(None, reasons)))
+    hint = "" if is_usable else f"there is no vision-language model to ask: a local one {each}"
+    return [ModelInfo(name, summary, is_usable, hint) for name, summary in _METHODS.items()]
 
 
 def _weights_names() -> list[ModelInfo]:
@@ -161,28 +207,20 @@ def unknown_model(name: str) -> UnknownName:
 
 
 def _known_names() -> list[str]:
-    names = {_NANO, _FIRST_FRAME, *(i.name for i in available_models() if i.is_usable)}
+    names = {_NANO, _FIRST_FRAME, *(i.name for i in _built_in() if i.is_usable), *_plug_ins()}
     names |= {name.removesuffix(":<model>") for name in names if name.startswith("floor:")}
     forms = ("<model>", "<vlm>")
     return [name.replace("<score or text>", "4") for name in names if not name.endswith(forms)]
 
 
+def _is_weights_name(name: str) -> bool:
+    """Whether it is a name on the hub, or a path to a folder: a word is no folder that happens to be here."""
+    if "/" not in name.partition("?")[0]:
+        return False
+    from roboreward.models.local_uri import is_weights_name
+
+    return is_weights_name(name)
+
+
 def _plug_ins() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
-
-
-def _load_plug_in(entry: EntryPoint, rest: str) -> RewardModel:
-    where = f"The plug-in {entry.name!r} ({entry.value})"
-    try:
-        loader = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"{where} cannot be loaded: {error}. Install its package again."
-        ) from error
-    model = loader(rest)
-    if not isinstance(model, RewardModel):
-        raise UsageError(
-            f"{where} returned a {type(model).__name__}, which is not a reward model. "
-            "Its author can find out why with roboreward.testing.check_reward_model."
-        )
-    return model

@@ -96,8 +96,16 @@ def alternatives_behind(
 
 
 def total_usage(replies: Iterable[Reply]) -> Usage | None:
-    """Return the sum of what the replies consumed; None where none of them tells."""
-    told = [reply.usage for reply in replies if reply.usage is not None]
+    """Return the sum of what the replies consumed; see `summed`. Calls that failed and tell nothing are passed over."""
+    return summed([r.usage for r in replies if r.usage is not None or r.status != "failed"])
+
+
+def summed(usages: Sequence[Usage | None]) -> Usage | None:
+    """Return the sum; None where nobody tells anything.
+
+    The cost is None unless all costs are known: that of some would look like the cost of all.
+    """
+    told = [usage for usage in usages if usage is not None]
     if not told:
         return None
     tokens_in = [u.input_tokens for u in told if u.input_tokens is not None]
@@ -106,7 +114,7 @@ def total_usage(replies: Iterable[Reply]) -> Usage | None:
     return Usage(
         input_tokens=sum(tokens_in) if tokens_in else None,
         output_tokens=sum(tokens_out) if tokens_out else None,
-        cost_usd=sum(costs) if costs else None,
+        cost_usd=sum(costs) if len(costs) == len(usages) else None,
     )
 
 

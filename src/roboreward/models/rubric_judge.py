@@ -1,6 +1,8 @@
 """The published prompt on any vision-language model: text of a reply, or its probabilities, to a verdict."""
 
+import json
 from collections.abc import Sequence
+from typing import Literal
 
 from roboreward.core import (
     Capability,
@@ -14,7 +16,7 @@ from roboreward.core import (
 from roboreward.judge import PARSE_V1, PromptConfig, check_task, parse
 from roboreward.models.asking import Ask, Decoding, Reply, Vlm
 from roboreward.models.replies import ask_all, signed
-from roboreward.models.score_reply import CHOICES, PREFIX, read_score
+from roboreward.models.score_reply import CHOICES, PREFIX, READER, read_score
 
 
 class RubricJudge:
@@ -45,8 +47,8 @@ class RubricJudge:
 
     @property
     def revision(self) -> str:
-        """Of the model, and of how it is asked: prompt, order and decoding can change an answer."""
-        asked = [self.prompt.version, self.is_text_wanted, identity_of(self.decoding)]
+        """Of the model, and of how it is asked and read: prompt, order, decoding and reader can change an answer."""
+        asked = [self.prompt.version, self.is_text_wanted, identity_of(self.decoding), READER]
         return f"{self.vlm.revision}+{content_id(asked, length=8)}"
 
     @property
@@ -90,16 +92,21 @@ def verdict_of(reply: Reply) -> Verdict:
     """Return what a reply to the published prompt says; without model, frames and prompt.
 
     Probabilities come first: of the choices, else of the tokens at the place of the score. Then the share of each score
-    among several samples; then the one text, read by `parse-v1`.
+    among several samples, when half of them can be read; then the one text, read by `parse-v1`. Of samples, `rationale`
+    is a JSON object with "read_frac", the share that was read.
     """
     reading = read_score(reply)
     text = reply.texts[0] if reply.texts else None
     if reading.failure is not None or reading.probs is None:
         verdict = reading.failure or Verdict.without_score("unparsed", "There is no answer.")
     elif reading.is_from_logprobs or len(reply.texts) > 1:
-        verdict = Verdict.from_probs(
-            reading.probs, source="logprobs" if reading.is_from_logprobs else "samples"
+        source: Literal["logprobs", "samples"] = (
+            "logprobs" if reading.is_from_logprobs else "samples"
         )
+        verdict = Verdict.from_probs(reading.probs, source=source)
+        if source == "samples":
+            told = json.dumps({"read_frac": reading.read_frac})
+            verdict = verdict.model_copy(update={"rationale": told})
     else:
         verdict = parse(text)
     facts = {"raw_text": text, "parser": PARSE_V1, "usage": reply.usage}

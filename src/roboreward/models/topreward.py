@@ -17,6 +17,7 @@ from roboreward.models.asking import Ask, Decoding, Reply, Vlm
 from roboreward.models.cuts import Cuts, score_at
 from roboreward.models.method_prompt import load_method_prompt
 from roboreward.models.replies import ask_all, mass_of, served_by, signed, why_unreadable
+from roboreward.models.score_reply import MIN_MASS
 from roboreward.models.vlms import load_vlm
 
 CHOICES: Final = (" True", "True", " False", "False")
@@ -34,7 +35,7 @@ class TopRewardConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cuts: Cuts = Field(default="half-is-success", json_schema_extra=_IDENTITY)
-    min_mass: float = Field(default=0.01, gt=0, le=1, json_schema_extra=_IDENTITY)
+    min_mass: float = Field(default=MIN_MASS, gt=0, le=1, json_schema_extra=_IDENTITY)
 
 
 class TopReward:
@@ -79,15 +80,6 @@ class TopReward:
     def score(self, queries: Sequence[Query]) -> list[Verdict]:
         """Ask all at once; see `RewardModel`."""
         return signed(self, queries, self._ask(queries), prompt=self.prompt.version)
-
-    def curve(self, query: Query) -> list[Verdict]:
-        """Return a verdict for each prefix that ends at a frame of the query's sample, the shortest first.
-
-        Values are absolute: none depends on another, and the last one is what `score` gives. One question a prefix.
-        """
-        ends = range(1, len(query.sample.frames_THWC) + 1)
-        prefixes = [query.sample.take(tuple(range(end))) for end in ends]
-        return self.score([Query(sample, query.task, query.query_id) for sample in prefixes])
 
     def _ask(self, queries: Sequence[Query]) -> list[Verdict]:
         asks: dict[int, Ask] = {}

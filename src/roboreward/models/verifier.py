@@ -30,7 +30,16 @@ from roboreward.models.replies import (
     signed,
     total_usage,
 )
-from roboreward.models.score_reply import CHOICES, PREFIX, Reading, read_score, scaled
+from roboreward.models.score_reply import (
+    CHOICES,
+    MIN_READ_FRAC,
+    PREFIX,
+    READER,
+    Reading,
+    read_score,
+    scaled,
+    too_few,
+)
 from roboreward.models.vlms import load_vlm
 
 Rule = Literal["mean", "min"]
@@ -77,8 +86,9 @@ class Verifier:
     """Asks one question a criterion and repeat, and reports the distribution that the answers give together.
 
     The score is the level nearest to the expected one. `rationale` is a JSON object with the expected score of each
-    criterion and the share of replies that could be read. A criterion of which no reply can be read leaves the query
-    without a score, with that reply's status; so does any failed call.
+    criterion and the share of replies, or of their samples, that could be read. A criterion of which less than half of
+    the replies can be read leaves the query without a score, with a reply's status where none can; so does any failed
+    call.
 
     Args:
         vlm: Who is asked: by probabilities where it gives any, else by texts, each of which counts once.
@@ -107,8 +117,8 @@ class Verifier:
 
     @property
     def revision(self) -> str:
-        """Of the model, with the settings that change a score."""
-        return f"{self.vlm.revision}+{self.config.version}"
+        """Of the model, with the settings and the reader that change a score."""
+        return f"{self.vlm.revision}+{self.config.version}+{READER}"
 
     def score(self, queries: Sequence[Query]) -> list[Verdict]:
         """Ask everything, one call a repeat; see `RewardModel`."""
@@ -172,25 +182,41 @@ class Verifier:
             if stops and (not read or stops[0].status == "failed"):
                 reason = f"{name}: {stops[0].reason}"
                 return Verdict.without_score(stops[0].status, reason)
+            if len(read) < MIN_READ_FRAC * len(readings):
+                few = too_few(len(read), len(readings), stops[0].reason)
+                return Verdict.without_score(few.status, f"{name}: {few.reason}")
             means[name] = mean_probs(read)
         expected = {name: expected_of(probs) for name, probs in means.items()}
         worst = min(expected, key=lambda name: expected[name])
         decisive = mean_probs(list(means.values())) if self.config.rule == "mean" else means[worst]
         everything = [r for readings in by_criterion.values() for r in readings]
-        num_read = sum(r.probs is not None for r in everything)
         is_sure = all(r.is_from_logprobs for r in everything if r.probs is not None)
         verdict = Verdict.from_probs(
             decisive,
             source="logprobs" if is_sure else "samples",
             score=score_at(progress_of(expected_of(decisive)), "nearest-level"),
         )
-        told = {"criteria": expected, "read_frac": num_read / len(everything)}
+        told = {
+            "criteria": expected,
+            "read_frac": sum(r.read_frac for r in everything) / len(everything),
+        }
         return verdict.model_copy(update={"rationale": json.dumps(told)})
 
 
 def load(rest: str) -> Verifier:
-    """Return the verifier on the model that `rest` names."""
-    return Verifier(load_vlm(rest))
+    """Return the verifier on the model that `rest` names.
+
+    A model behind an API that gives no probabilities draws as many answers a question as its settings say.
+    """
+    from roboreward.models.api_calls import ApiVlm
+    from roboreward.models.api_loader import SAMPLED_AT, LogprobsElseSamples
+
+    vlm = load_vlm(rest)
+    num = vlm.settings.num_samples if isinstance(vlm, ApiVlm) else 1
+    if num == 1:
+        return Verifier(vlm)
+    config = VerifierConfig(num_samples=num, temperature=SAMPLED_AT)
+    return Verifier(LogprobsElseSamples(vlm, num), config=config)
 
 
 def mean_probs(several: Sequence[Probs]) -> Probs:

@@ -1,14 +1,14 @@
 """From a name to the vision-language model behind it, for the methods that stand on one, such as `topreward:<name>`."""
 
-import re
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
+from importlib.metadata import entry_points
 from typing import Final
 
 from roboreward.core import UnknownName, UsageError
 from roboreward.models.asking import Vlm
+from roboreward.models.local_uri import is_weights_name
+from roboreward.models.plug_ins import make_of, not_one
 
 VLM_ENTRY_POINTS: Final = "roboreward.vlms"
 """Entry-point group of plug-ins. The entry's name is what stands before the colon of a model's name; its value is a
@@ -25,16 +25,15 @@ _SCHEMES: Final[dict[str, str]] = {
     "anthropic": "api_loader:vlm_anthropic",
 }
 # For a folder with weights, and for a name on a hub, such as "Qwen/Qwen3-VL-4B-Instruct@main": gets the whole name.
-_WEIGHTS: Final = "qwen_loader:load_qwen"
-
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(?:@[\w./-]+)?")
+_WEIGHTS: Final = "qwen_loader:load_weights"
 
 
 def load_vlm(uri: str) -> Vlm:
     """Return the vision-language model with this name.
 
     Args:
-        uri: A folder with weights, a name on a hub, or a scheme and what it takes.
+        uri: A folder with weights, a name on a hub (settings may stand behind either, see `local_uri`), or a scheme and
+            what it takes.
 
     Raises:
         UnknownName: There is no such scheme; the nearest ones are offered.
@@ -48,8 +47,12 @@ def load_vlm(uri: str) -> Vlm:
         return _function(_SCHEMES[scheme])(rest)
     plug_in = {entry.name: entry for entry in entry_points(group=VLM_ENTRY_POINTS)}.get(scheme)
     if plug_in is not None:
-        return _load_plug_in(plug_in, rest)
-    if not (_HUB_NAME.fullmatch(name) or Path(name).is_dir()):
+        made = make_of(plug_in, rest)
+        if not isinstance(made, Vlm):
+            what = "a vision-language model: it lacks one of name, revision, has_logprobs, ask"
+            raise not_one(plug_in, made, what=what, checker="check_vlm")
+        return made
+    if not is_weights_name(name):
         raise UnknownName("vision-language model", name, vlm_names())
     return _function(_WEIGHTS)(name)
 
@@ -61,24 +64,12 @@ def vlm_names() -> list[str]:
     return ["<folder>", "<owner/name>", *schemes]
 
 
+def has_plug_ins() -> bool:
+    """Whether another distribution offers a vision-language model."""
+    return bool(list(entry_points(group=VLM_ENTRY_POINTS)))
+
+
 def _function(place: str) -> Loader:
     file, _, function = place.partition(":")
     loader: Loader = getattr(import_module(f"roboreward.models.{file}"), function)
     return loader
-
-
-def _load_plug_in(entry: EntryPoint, rest: str) -> Vlm:
-    where = f"The plug-in {entry.name!r} ({entry.value})"
-    try:
-        loader = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"{where} cannot be loaded: {error}. Install its package again."
-        ) from error
-    vlm = loader(rest)
-    if not isinstance(vlm, Vlm):
-        raise UsageError(
-            f"{where} returned a {type(vlm).__name__}, which is not a vision-language model: it lacks one of name, "
-            "revision, has_logprobs, ask. Tell its author."
-        )
-    return vlm

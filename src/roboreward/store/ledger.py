@@ -1,16 +1,17 @@
 """The ledger: every paid call that gave an answer, kept so that it is never paid again.
 
-One SQLite file in write-ahead mode, forced to disk at each entry: what `put` has returned survives a kill and a power
-cut. Several threads and several processes may use one file at once. It holds what was answered, never what was shown:
-no picture, no task, no key.
+One SQLite file in write-ahead mode, forced to disk before `put` returns: its entry survives a kill and a power cut.
+Entries that several threads put at once reach the disk together. Several processes may use one file at once. It holds
+what was answered, never what was shown: no picture, no task, no key.
 """
 
 import json
 import os
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,6 +23,7 @@ from roboreward.store.failure import cannot_write
 
 LEDGER_FORMAT: Final = 1
 _WAIT_S: Final = 30.0
+_MAX_PAUSE_S: Final = 0.05
 _MAX_ASKED: Final = 500  # SQLite takes at most 999 parameters in old builds
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS calls (
@@ -64,6 +66,21 @@ class LedgerEntry:
     latency_s: float | None = None
 
 
+class _Batch:
+    """Rows that reach the disk together.
+
+    Attributes:
+        rows: As they stand in the table.
+        is_done: Whether they were tried.
+        error: Why they are not on disk, or None.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+        self.is_done = False
+        self.error: sqlite3.Error | None = None
+
+
 class Ledger:
     """Answers of paid calls by the key of what was asked.
 
@@ -76,7 +93,8 @@ class Ledger:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._lock = threading.Lock()
+        self._lock, self._gathering = threading.Lock(), threading.Lock()
+        self._batch = _Batch()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -90,10 +108,13 @@ class Ledger:
             raise self._trouble(error) from error
         self._is_open = True
         try:
-            self._prepare()
+            self._prepare_patiently()
         except sqlite3.Error as error:
             self.close()
             raise self._trouble(error) from error
+        except StoreError:
+            self.close()
+            raise
 
     def get(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
         """Return the entries that there are, by key.
@@ -126,7 +147,18 @@ class Ledger:
             entry.cost_usd,
             canonical_json(asdict(entry)),
         )
-        self._run("INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        with self._gathering:
+            batch = self._batch
+            batch.rows.append(row)
+        # Who comes first writes for all that wait behind a write under way: the disk is waited for once.
+        with self._lock:
+            self._check_open()
+            if not batch.is_done:
+                with self._gathering:
+                    self._batch = _Batch()
+                self._write(batch)
+        if batch.error is not None:
+            raise self._trouble(batch.error) from batch.error
 
     @property
     def num_entries(self) -> int:
@@ -156,13 +188,27 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        # An object whose opening failed has no lock or no connection yet.
-        with suppress(AttributeError, sqlite3.Error):
+    # At the end of the interpreter modules may be gone, so the names are bound here. An object whose opening failed has
+    # no lock or no connection yet.
+    def __del__(self, _passed_over: Any = (AttributeError, sqlite3.Error)) -> None:
+        try:  # noqa: SIM105 - the function that would suppress may be gone, too
             self.close()
+        except _passed_over:
+            pass
+
+    def _prepare_patiently(self) -> None:
+        """Prepare the file. SQLite does not wait for others when it switches to write-ahead mode, so we do."""
+        until = time.monotonic() + _WAIT_S
+        while True:
+            try:
+                return self._prepare()
+            except sqlite3.OperationalError as error:
+                if not _is_locked(error) or time.monotonic() > until:
+                    raise
+            time.sleep(random.uniform(0, _MAX_PAUSE_S))
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA journal_mode = WAL").fetchall()
         # WAL with NORMAL can lose the last entries at a power cut; a call costs more than the wait for the disk.
         self._db.execute("PRAGMA synchronous = FULL")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -171,17 +217,35 @@ class Ledger:
                 f"{self.path} is a ledger of format {version}; this version reads {LEDGER_FORMAT}. "
                 "Name another file."
             )
-        self._db.execute(_TABLE)
-        self._db.execute(f"PRAGMA user_version = {LEDGER_FORMAT}")
+        if version == 0:
+            self._db.execute(_TABLE)
+            self._db.execute(f"PRAGMA user_version = {LEDGER_FORMAT}")
+
+    def _write(self, batch: _Batch) -> None:
+        """Force rows to disk, all or none; the lock is held."""
+        batch.is_done, batch.error = True, sqlite3.OperationalError("it was interrupted")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT OR IGNORE INTO calls VALUES (?,?,?,?,?,?,?)", batch.rows)
+            self._db.execute("COMMIT")
+            batch.error = None
+        except sqlite3.Error as error:
+            batch.error = error
+        finally:
+            if batch.error is not None and self._is_open and self._db.in_transaction:
+                self._db.rollback()
 
     def _run(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         with self._lock:
-            if not self._is_open:
-                raise StoreError(f"{self.path} is closed; open it again.")
+            self._check_open()
             try:
                 return self._db.execute(statement, values).fetchall()
             except sqlite3.Error as error:
                 raise self._trouble(error) from error
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise StoreError(f"{self.path} is closed; open it again.")
 
     def _entry(self, key: str, text: str) -> LedgerEntry:
         try:
@@ -198,4 +262,12 @@ class Ledger:
         advice = "Free some space, or name another file"
         if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
             advice = "It is no ledger: name another file"
+        elif _is_locked(error):
+            advice = (
+                f"Another program held it for {_WAIT_S:g} s: end that one, or name another file"
+            )
         return StoreError(f"The ledger {self.path} cannot be used: {error}. {advice}.")
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)

@@ -5,6 +5,7 @@ from roboreward.testing.fake_provider import FakeProvider, Fault, SeenRequest, f
 from roboreward.testing.scripted_vlm import BAD_REPLIES, ScriptedVlm
 from roboreward.testing.source_conformance import check_source
 from roboreward.testing.synthetic import synthetic_queries, synthetic_sample
+from roboreward.testing.vlm_conformance import check_vlm
 
 __all__ = [
     "BAD_REPLIES",
@@ -15,6 +16,7 @@ __all__ = [
     "ScriptedVlm",
     "check_reward_model",
     "check_source",
+    "check_vlm",
     "fake_key",
     "synthetic_queries",
     "synthetic_sample",

@@ -8,14 +8,19 @@ import numpy as np
 from roboreward.core import (
     SCORES,
     Capability,
+    DenseRewardModel,
     FittedOnLabels,
     FramePolicy,
     Query,
     RewardModel,
+    UsageError,
     Verdict,
+    prefixes_of,
 )
 from roboreward.judge import MAX_TASK_CHARS
 from roboreward.testing.synthetic import synthetic_queries
+
+_SAME_EXPECTED = 1e-3
 
 
 class ConformanceError(AssertionError):
@@ -40,9 +45,11 @@ def check_reward_model(
 
     Checked: the attributes; no queries give no verdicts; as many verdicts as queries, in their order; each verdict
     names the model and the frames it saw; the frames handed in are not changed; a query without a task or with an
-    endless one costs nobody else's answer and gets no score; a model that offers a distribution gives one; and, for a
-    deterministic model, the same answers again, in another order and one by one. Not checked: that the answers are any
-    good. An exception that the model lets out passes through.
+    endless one costs nobody else's answer and gets no score; a model that offers a distribution gives one; one that
+    offers "dense" has a curve with a verdict for each anchor, refuses others, and, if it is deterministic, ends it at
+    what `score` says (within 1e-3 of the expected score); and, for a deterministic model, the same answers again, in
+    another order and one by one. Not checked: that the answers are any good. An exception that the model lets out
+    passes through.
 
     Args:
         model: The model, loaded.
@@ -59,6 +66,8 @@ def check_reward_model(
         if isinstance(model, FittedOnLabels):
             model.fit([f"task {score}" for score in SCORES], list(SCORES))
         findings += _answer_findings(model, asked, is_deterministic)
+        if "dense" in model.capabilities:
+            findings += _curve_findings(model, asked[0], is_deterministic)
     if findings:
         raise ConformanceError(str(getattr(model, "name", type(model).__name__)), findings)
 
@@ -140,6 +149,37 @@ def _bad_query_findings(
     others = [mixed[0], *mixed[2:-1]]
     if is_deterministic and _answers(others) != _answers(verdicts):
         yield "bad queries among them changed the answers to the others"
+
+
+def _curve_findings(model: RewardModel, query: Query, is_deterministic: bool) -> Iterator[str]:
+    if not isinstance(model, DenseRewardModel):
+        yield "it offers the capability dense and has no curve"
+        return
+    most = len(query.sample.record.indices)
+    for anchors, prefixes in (
+        (None, prefixes_of(query)),
+        ([most, 1], prefixes_of(query, [most, 1])),
+    ):
+        verdicts = model.curve(query, anchors)
+        if len(verdicts) != len(prefixes):
+            yield f"a curve with {len(prefixes)} anchors has {len(verdicts)} verdicts"
+            return
+        for prefix, verdict in zip(prefixes, verdicts, strict=True):
+            yield from _verdict_findings(model, prefix, verdict)
+    if is_deterministic:  # only the whole sample is sure to be shown in frames of the same size
+        yield from _end_findings(verdicts[0], model.score([query])[0])
+    try:
+        model.curve(query, [most + 1])
+    except UsageError:
+        return
+    yield f"a curve of {most} frames takes an anchor at {most + 1}"
+
+
+def _end_findings(last: Verdict, whole: Verdict) -> Iterator[str]:
+    ends = [v.expected if v.expected is not None else v.score for v in (last, whole)]
+    differs = last.status != whole.status or (ends[0] is None) != (ends[1] is None)
+    if differs or abs((ends[0] or 0) - (ends[1] or 0)) > _SAME_EXPECTED:
+        yield f"a curve ends at {last.status} {ends[0]}, and score says {whole.status} {ends[1]}"
 
 
 def _repeat_findings(

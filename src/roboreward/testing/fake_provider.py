@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from roboreward.models import ApiSettings
 
 _GEMINI: Final = re.compile(r"/models/([^/:]+):generateContent")
+_LASTING: Final = frozenset({"hang", "slow_body"})
 _TEXT_FAULTS: Final = {"empty": "", "length": "The robot moves", "no_answer_field": "No idea."}
 Answerer = Callable[["SeenRequest"], str]
 
@@ -73,6 +74,7 @@ class FakeProvider:
     Attributes:
         requests: All requests so far, in the order of their coming.
         max_in_flight: Most requests at once so far.
+        snapshot: What replies say behind the model's name; may be changed at any time.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class FakeProvider:
         self.refused_keys, self.models = set(refused_keys), None if models is None else set(models)
         self.max_at_once, self.not_taken = max_at_once, tuple(not_taken)
         self.requests: list[SeenRequest] = []
+        self.snapshot = "2026-01-01"
         self.max_in_flight = self._in_flight = 0
         self._lock, self._closing = threading.Lock(), threading.Event()
         self._server = _Server(("127.0.0.1", 0), _handler_of(self))
@@ -112,7 +115,7 @@ class FakeProvider:
 
     @property
     def num_answered(self) -> int:
-        """Requests that a real provider would have billed: all without a fault."""
+        """Requests that a real provider would have answered: all without a fault."""
         with self._lock:
             return sum(request.fault is None for request in self.requests)
 
@@ -177,13 +180,13 @@ class FakeProvider:
         if kind in _TEXT_FAULTS:
             text = _TEXT_FAULTS[kind]
         if kind == "content_filter":
-            return Said("", {}, "filtered", f"{request.model}-2026-01-01")
+            return Said("", {}, "filtered", f"{request.model}-{self.snapshot}")
         last = (request.body.get("messages") or [{}])[-1]
         if last.get("role") == "assistant":  # the answer goes on where the question begins it
             text = text.removeprefix(last["content"])
         probs = {} if fault else self.probs
         ending: Ending = "length" if kind == "length" else "whole"
-        return Said(text, probs, ending, f"{request.model}-2026-01-01")
+        return Said(text, probs, ending, f"{request.model}-{self.snapshot}")
 
 
 def fake_key(scheme: str) -> str:
@@ -245,6 +248,8 @@ class _Handler(BaseHTTPRequestHandler):
         return SeenRequest(api, model, key, body, num, at_s=time.monotonic())
 
     def _act(self, request: SeenRequest, fault: Fault | None) -> None:
+        if fault and fault.after_s and fault.kind not in _LASTING:
+            self.fake._closing.wait(fault.after_s)
         if fault and fault.kind in _BREAKING:
             _BREAKING[fault.kind](self, request, fault)
         elif fault and fault.kind in _ERRORS:

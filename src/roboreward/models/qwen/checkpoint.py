@@ -1,9 +1,7 @@
 """A checkpoint on this machine: where it lies, what it says of itself, and what is wrong with it. Loads no weights."""
 
 import hashlib
-import json
 import re
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,7 +9,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from roboreward.core import UsageError, shorten
+from roboreward.models.local_uri import HUB_NAME
 from roboreward.models.qwen.config import QwenConfig
+from roboreward.models.qwen.schema import (
+    GenerationFile,
+    IndexFile,
+    ModelFile,
+    ProcessorFile,
+    TokenizerFile,
+    VisionPart,
+    header_of,
+    read_file,
+    read_object,
+    read_text,
+)
 from roboreward.models.qwen.sizes import VideoSettings, video_settings
 
 FAMILIES: Final = ("qwen3_vl", "qwen2_5_vl")
@@ -24,10 +35,23 @@ KNOWN: Final = (
 )
 """Names that a typing error is compared with. Any other name works too."""
 
-_HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _UNSAFE: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _VIDEO_FILES: Final = ("video_preprocessor_config.json", "preprocessor_config.json")
+_DESCRIPTIONS: Final = frozenset(
+    {
+        *("config.json", "generation_config.json", "adapter_config.json"),
+        *(
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "special_tokens_map.json",
+            "added_tokens.json",
+        ),
+        *("vocab.json", "chat_template.json", "chat_template.jinja", "processor_config.json"),
+        *_VIDEO_FILES,
+    }
+)
+"""Files beside the weights that can change a number. Others may come and go, such as `calibration.json`."""
 _KEEPS_MARKERS: Final = (5, 10)
 """transformers version since which a video's own markers stay; measured on 4.57.3, 5.0.0, 5.6.0-5.9.0 and 5.10.1."""
 
@@ -39,9 +63,10 @@ class Checkpoint:
     Attributes:
         name: As it was asked for.
         folder: Where its files are.
-        config: Content of config.json.
+        config: What is read of config.json.
         family: One of `FAMILIES`.
-        template: The chat template.
+        template, template_file: The chat template, and where it stands.
+        stop_ids: Tokens that end an answer, as far as generation_config.json says.
         video: How its frames are made.
         is_keeping_markers: See `QwenConfig.markers`.
         revision: "commit-" and the hub's commit, or "sha256-" of what is in the files.
@@ -49,9 +74,11 @@ class Checkpoint:
 
     name: str
     folder: Path
-    config: dict[str, Any]
+    config: ModelFile
     family: str
     template: str
+    template_file: Path
+    stop_ids: tuple[int, ...]
     video: VideoSettings
     is_keeping_markers: bool
     revision: str
@@ -63,7 +90,7 @@ def split_name(name: str) -> tuple[str, str | None]:
     Raises:
         UsageError: It is no such name.
     """
-    match = _HUB_NAME.fullmatch(name)
+    match = HUB_NAME.fullmatch(name)
     if match is None:
         raise UsageError(
             f"{shorten(name)!r} is neither a folder with weights nor a name on the hub (owner/name@revision)."
@@ -92,10 +119,10 @@ def read_checkpoint(name: str, folder: Path, config: QwenConfig) -> Checkpoint:
         config: Explicit settings, which win over the files.
 
     Raises:
-        UsageError: A part is missing, is of another model, or holds what is not loaded: other people's code.
+        UsageError: A part is missing, damaged, of another model, or holds what is not loaded: other people's code.
     """
-    settings = _json(folder / "config.json")
-    family = str(settings.get("model_type", ""))
+    settings = read_file(folder / "config.json", ModelFile)
+    family = settings.model_type
     if family not in FAMILIES:
         raise UsageError(
             f"{folder / 'config.json'} is of a {family or 'nameless'!r} model. Models that are run: "
@@ -106,12 +133,17 @@ def read_checkpoint(name: str, folder: Path, config: QwenConfig) -> Checkpoint:
     where, found = _video_file(folder)
     video = video_settings(found, family=family, config=config, where=where)
     _check_patches(settings, video, where)
+    template, template_file = _template(folder)
+    generation = folder / "generation_config.json"
+    ends = read_file(generation, GenerationFile).stop_ids if generation.is_file() else []
     return Checkpoint(
         name=name,
         folder=folder,
         config=settings,
         family=family,
-        template=_template(folder),
+        template=template,
+        template_file=template_file,
+        stop_ids=tuple(ends),
         video=video,
         is_keeping_markers=_is_keeping_markers(settings, config),
         revision=revision_of(folder),
@@ -119,14 +151,22 @@ def read_checkpoint(name: str, folder: Path, config: QwenConfig) -> Checkpoint:
 
 
 def revision_of(folder: Path) -> str:
-    """Return "commit-..." for a snapshot in the hub's cache, else "sha256-..." of all files that matter."""
+    """Return "commit-..." for a snapshot in the hub's cache, else "sha256-..." of files that can change a number."""
     if folder.parent.name == "snapshots" and _COMMIT.fullmatch(folder.name):
         return f"commit-{folder.name[:12]}"
-    files = sorted(f for f in folder.iterdir() if f.suffix in {".safetensors", ".json", ".jinja"})
+    files = files_that_matter(folder)
     with ThreadPoolExecutor(4) as pool:
         digests = pool.map(_digest, files)
     lines = "".join(f"{file.name} {digest}\n" for file, digest in zip(files, digests, strict=True))
     return f"sha256-{hashlib.sha256(lines.encode()).hexdigest()[:12]}"
+
+
+def files_that_matter(folder: Path) -> list[Path]:
+    """Return the files of a checkpoint or an adapter that can change a number, sorted."""
+    endings = (".safetensors", ".safetensors.index.json")
+    return sorted(
+        f for f in folder.iterdir() if f.name in _DESCRIPTIONS or f.name.endswith(endings)
+    )
 
 
 def weight_files(folder: Path, stem: str = "model") -> list[Path]:
@@ -139,7 +179,8 @@ def weight_files(folder: Path, stem: str = "model") -> list[Path]:
     if single.is_file():
         return [single]
     if index.is_file():
-        files = sorted({folder / name for name in _json(index).get("weight_map", {}).values()})
+        names = set(read_file(index, IndexFile).weight_map.values())
+        files = sorted(folder / name for name in names)
         missing = [file.name for file in files if not file.is_file()]
         if missing or not files:
             raise UsageError(
@@ -167,27 +208,25 @@ def tensor_shapes(file: Path) -> dict[str, list[int]]:
             length = int.from_bytes(stream.read(8), "little")
             if not 0 < length < 200_000_000:
                 raise ValueError("header length")
-            header = json.loads(stream.read(length))
-        shapes = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name in shapes]
+            entries = header_of(stream.read(length))
+        ends = [entry.data_offsets[1] for entry in entries.values()]
         if file.stat().st_size != 8 + length + max(ends, default=0):
             raise ValueError("file length")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"{file} is no whole safetensors file ({error}). Download it again."
         ) from error
-    return shapes
+    return {name: entry.shape for name, entry in entries.items()}
 
 
-def _check_weights(folder: Path, settings: Mapping[str, Any]) -> None:
+def _check_weights(folder: Path, settings: ModelFile) -> None:
     shapes: dict[str, list[int]] = {}
     for file in weight_files(folder):
         shapes |= tensor_shapes(file)
-    if settings.get("auto_map"):
+    if settings.auto_map:
         raise UsageError(f"{folder} asks for code of its own (auto_map), which is never run.")
-    text = settings.get("text_config") or settings
     table = next((shapes[n] for n in sorted(shapes) if n.endswith("embed_tokens.weight")), None)
-    wanted = [text.get("vocab_size"), text.get("hidden_size")]
+    wanted = [settings.text.vocab_size, settings.text.hidden_size]
     if table is not None and None not in wanted and table != wanted:
         raise UsageError(
             f"The weights in {folder} are not of this model: its vocabulary table is {table[0]} x {table[1]}, "
@@ -195,15 +234,15 @@ def _check_weights(folder: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _check_tokens(folder: Path, settings: Mapping[str, Any]) -> None:
+def _check_tokens(folder: Path, settings: ModelFile) -> None:
     """Compare the ids that the weights expect with those that the tokenizer gives."""
     file = folder / "tokenizer.json"
-    content = _json(file)
-    ids = {token["content"]: token["id"] for token in content.get("added_tokens", [])}
+    content = read_file(file, TokenizerFile)
+    ids = {token.content: token.id for token in content.added_tokens}
     pairs = {
-        "<|video_pad|>": settings.get("video_token_id"),
-        "<|image_pad|>": settings.get("image_token_id"),
-        "<|vision_start|>": settings.get("vision_start_token_id"),
+        "<|video_pad|>": settings.video_token_id,
+        "<|image_pad|>": settings.image_token_id,
+        "<|vision_start|>": settings.vision_start_token_id,
     }
     for token, expected in pairs.items():
         if token not in ids or (expected is not None and ids[token] != expected):
@@ -211,8 +250,8 @@ def _check_tokens(folder: Path, settings: Mapping[str, Any]) -> None:
                 f"{file} does not belong to these weights: {token} is {ids.get(token, 'missing')} there and "
                 f"{expected} in config.json. Take both from one place."
             )
-    rows = (settings.get("text_config") or settings).get("vocab_size")
-    highest = max([*content.get("model", {}).get("vocab", {}).values(), *ids.values()])
+    rows = settings.text.vocab_size
+    highest = max([*content.model.vocab.values(), *ids.values()])
     if rows is not None and highest >= rows:
         raise UsageError(
             f"{file} does not belong to these weights: it has {highest + 1} tokens, they have rows for {rows}. "
@@ -220,17 +259,18 @@ def _check_tokens(folder: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _check_patches(settings: Mapping[str, Any], video: VideoSettings, where: str) -> None:
-    vision = settings.get("vision_config") or {}
+def _check_patches(settings: ModelFile, video: VideoSettings, where: str) -> None:
+    vision = settings.vision_config or VisionPart()
     pairs = {
         "patch_size": video.patch_px,
         "spatial_merge_size": video.merge,
         "temporal_patch_size": video.pair,
     }
     for key, found in pairs.items():
-        if vision.get(key, found) != found:
+        ours = getattr(vision, key)
+        if ours not in (None, found):
             raise UsageError(
-                f"{where} does not belong to these weights: {key} is {found} there and {vision[key]} in "
+                f"{where} does not belong to these weights: {key} is {found} there and {ours} in "
                 "config.json. Take both from one place."
             )
 
@@ -238,47 +278,35 @@ def _check_patches(settings: Mapping[str, Any], video: VideoSettings, where: str
 def _video_file(folder: Path) -> tuple[str, dict[str, Any]]:
     nested = folder / "processor_config.json"
     if nested.is_file():
-        found = _json(nested).get("video_processor")
-        if isinstance(found, dict):
-            return str(nested), found
+        found = read_file(nested, ProcessorFile).video_processor
+        if found is not None:
+            return f"{nested} (video_processor)", found
     for name in _VIDEO_FILES:
         if (folder / name).is_file():
-            return str(folder / name), _json(folder / name)
+            return str(folder / name), read_object(folder / name)
     return str(folder / _VIDEO_FILES[0]), {}
 
 
-def _template(folder: Path) -> str:
+def _template(folder: Path) -> tuple[str, Path]:
     file = folder / "chat_template.jinja"
     if file.is_file():
-        return file.read_text("utf-8")
+        return read_text(file), file
     for name in ("chat_template.json", "tokenizer_config.json"):
         if (folder / name).is_file():
-            found = _json(folder / name).get("chat_template")
+            found = read_object(folder / name).get("chat_template")
             if isinstance(found, str) and found:
-                return found
+                return found, folder / name
     raise UsageError(
         f"{folder} has no chat template (chat_template.jinja). Copy it from the model that the weights were "
         "trained from."
     )
 
 
-def _is_keeping_markers(settings: Mapping[str, Any], config: QwenConfig) -> bool:
+def _is_keeping_markers(settings: ModelFile, config: QwenConfig) -> bool:
     if config.markers != "auto":
         return config.markers == "keep"
-    numbers = re.findall(r"\d+", str(settings.get("transformers_version", "")))
+    numbers = re.findall(r"\d+", settings.transformers_version or "")
     return tuple(map(int, numbers[:2])) >= _KEEPS_MARKERS
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{file.parent} has no {file.name}. Download it again.") from error
-    except ValueError as error:
-        raise UsageError(f"{file} is no JSON ({error}). Download it again.") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{file} is no JSON object. Download it again.")
-    return content
 
 
 def _digest(file: Path) -> str:

@@ -51,7 +51,7 @@ class QwenConfig(BaseModel):
     markers: Markers = Field(default="auto", json_schema_extra=IDENTITY)
     device: str = Field(
         default="auto",
-        pattern=r"auto|spread|cpu|mps|cuda(:\d+)?",
+        pattern=r"^(auto|spread|cpu|mps|cuda(:\d+)?)$",
         json_schema_extra=TRANSPORT,
     )
     allow_download: bool = Field(default=False, json_schema_extra=TRANSPORT)

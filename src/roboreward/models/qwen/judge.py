@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from roboreward.core import Capability, Query, RoboRewardError, Verdict, check_anchors
+from roboreward.core import Capability, Query, RoboRewardError, Verdict, prefixes_of
+from roboreward.models.replies import signed
 from roboreward.models.rubric_judge import RubricJudge, verdict_of
 
 if TYPE_CHECKING:
@@ -26,15 +27,11 @@ class QwenJudge(RubricJudge):
         A frame has the size that it has in the whole sample, or under `budget_frames` of the settings. With the latter,
         values are those of `score` on each prefix; without, a short prefix alone would be shown in larger frames.
         """
-        wanted = check_anchors(query, anchors)
-        samples = [query.sample.take(tuple(range(num))) for num in wanted]
+        prefixes = prefixes_of(query, anchors)
+        wanted = [len(prefix.sample.record.indices) for prefix in prefixes]
         try:
             replies = self.vlm.ask_prefixes(self.ask_of(query), wanted, self.decoding)
             verdicts = [verdict_of(reply) for reply in replies]
         except RoboRewardError as error:
             verdicts = [Verdict.without_score("failed", str(error)) for _ in wanted]
-        facts = {"model": self.name, "revision": self.revision, "prompt": self.prompt.version}
-        return [
-            verdict.model_copy(update={**facts, "frames": sample.record})
-            for verdict, sample in zip(verdicts, samples, strict=True)
-        ]
+        return signed(self, prefixes, verdicts, prompt=self.prompt.version)

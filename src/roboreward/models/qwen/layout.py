@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from roboreward.core import FrameSample, UsageError
 from roboreward.models.asking import Ask
 from roboreward.models.qwen.checkpoint import Checkpoint
@@ -73,6 +75,21 @@ class LayoutMaker:
         text = self._with_times(self._rendered(ask.parts), clips) + ask.prefix
         return self._expand(self.encode(text), clips)
 
+    def check_template(self) -> None:
+        """Render a question, so that a template that cannot be used is known before the first one.
+
+        Raises:
+            UsageError: It does not show the texts, or not the video. What the template raises itself passes through.
+        """
+        sample = FrameSample.from_array(np.zeros((1, 32, 32, 3), np.uint8))
+        rendered = self._rendered(("first text", sample, "second text"))
+        self._pieces(rendered, 1)
+        if not 0 <= rendered.find("first text") < rendered.find("second text"):
+            raise UsageError(
+                f"The chat template in {self.checkpoint.template_file} does not show the texts of a question. It is "
+                "not the template of a model that is asked."
+            )
+
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text, special tokens included."""
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -97,13 +114,17 @@ class LayoutMaker:
         """Break what would be read as a token of the template: a text is never more than text."""
         return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
-    def _with_times(self, rendered: str, clips: Sequence[Clip]) -> str:
+    def _pieces(self, rendered: str, num_videos: int) -> list[str]:
         pieces = rendered.split(_PAD)
-        if len(pieces) != len(clips) + 1:
+        if len(pieces) != num_videos + 1:
             raise UsageError(
-                f"The chat template of {self.checkpoint.name} shows {len(pieces) - 1} videos of {len(clips)}. It is "
-                "not the template of a model that sees videos."
+                f"The chat template in {self.checkpoint.template_file} shows {len(pieces) - 1} videos of {num_videos}. "
+                "It is not the template of a model that sees videos."
             )
+        return pieces
+
+    def _with_times(self, rendered: str, clips: Sequence[Clip]) -> str:
+        pieces = self._pieces(rendered, len(clips))
         if self.checkpoint.family != "qwen3_vl":
             return rendered
         if not self.checkpoint.is_keeping_markers:

@@ -1,10 +1,14 @@
 """From files to a model in memory."""
 
-import json
+import gc
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import torch
 from transformers import (
@@ -17,6 +21,7 @@ from transformers.utils import cached_file, logging
 from roboreward.core import MissingExtra, RoboRewardError, UsageError, identity_of, shorten
 from roboreward.models.qwen.checkpoint import (
     Checkpoint,
+    files_that_matter,
     no_local_copy,
     read_checkpoint,
     revision_of,
@@ -27,6 +32,7 @@ from roboreward.models.qwen.checkpoint import (
 from roboreward.models.qwen.config import QwenConfig
 from roboreward.models.qwen.engine import Engine
 from roboreward.models.qwen.layout import LayoutMaker
+from roboreward.models.qwen.schema import AdapterFile, IndexFile, read_file
 
 _CLASSES: Final[dict[str, Any]] = {
     "qwen3_vl": Qwen3VLForConditionalGeneration,
@@ -57,34 +63,128 @@ def find_folder(name: str, config: QwenConfig) -> Path:
     return folder
 
 
-def open_checkpoint(name: str, config: QwenConfig) -> Checkpoint:
-    """Find a checkpoint and read all of it but the weights; see `read_checkpoint`."""
-    return read_checkpoint(name, find_folder(name, config), config)
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A model in memory.
+
+    Attributes:
+        checkpoint: What its files say.
+        revision: See `full_revision`.
+        engine, layouts: What runs it, and what lays out questions for it.
+        stop_ids: Tokens that end an answer.
+    """
+
+    checkpoint: Checkpoint
+    revision: str
+    engine: Engine
+    layouts: LayoutMaker
+    stop_ids: frozenset[int]
+
+
+_Key = tuple[Path, QwenConfig, tuple[tuple[str, int, int], ...]]
+_IN_MEMORY: Final[WeakValueDictionary[_Key, Parts]] = WeakValueDictionary()
+"""Whatever somebody still holds: several names of one model, such as its floors, share one copy of the weights."""
+
+
+def parts_of(name: str, config: QwenConfig) -> Parts:
+    """Return the model with this name, loaded, or the copy that is in memory while its files are what they were.
+
+    Raises:
+        UsageError: There is no such model here, its parts do not belong together, or it cannot be run as asked.
+        MissingExtra: A library for it is not installed.
+    """
+    folder = find_folder(name, config)
+    adapter = () if config.adapter is None else _stamps(Path(config.adapter))
+    key = (folder.resolve(), config, (*_stamps(folder), *adapter))
+    parts = _IN_MEMORY.get(key)
+    if parts is None:
+        checkpoint = read_checkpoint(name, folder, config)
+        revision = full_revision(checkpoint, config)
+        engine, layouts = load_parts(checkpoint, config)
+        stops = stop_ids(checkpoint, layouts.tokenizer)
+        parts = _IN_MEMORY[key] = Parts(checkpoint, revision, engine, layouts, stops)
+    return parts
+
+
+def _stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of each file that matters: whether a folder changed, without reading gigabytes."""
+    if not folder.is_dir():
+        return ()
+    stats = ((file.name, file.stat()) for file in files_that_matter(folder))
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
 def load_parts(checkpoint: Checkpoint, config: QwenConfig) -> tuple[Engine, LayoutMaker]:
     """Load weights and tokenizer.
 
     Raises:
-        UsageError: Weights or adapter do not fit the model, or the device cannot run what is asked for.
+        UsageError: Weights or adapter do not fit the model or the memory, the device cannot run what is asked for, or
+            the chat template does not show what is asked.
         MissingExtra: A library for it is not installed.
     """
-    tokenizer = _load_tokenizer(checkpoint)
-    model = _load_model(checkpoint, config)
+    with _loading(str(checkpoint.folder / "config.json")):
+        _CLASSES[checkpoint.family].config_class.from_pretrained(
+            checkpoint.folder, local_files_only=True
+        )
+    with _loading(f"The tokenizer in {checkpoint.folder}"):
+        tokenizer = AutoTokenizer.from_pretrained(
+            checkpoint.folder, local_files_only=True, trust_remote_code=False
+        )
+    layouts = LayoutMaker(checkpoint, tokenizer, budget_frames=config.budget_frames)
+    with _loading(f"The chat template in {checkpoint.template_file}"):
+        layouts.check_template()
+    with _loading(f"The weights in {checkpoint.folder}"):
+        model = _load_model(checkpoint, config)
     if config.adapter is not None:
-        model = _with_adapter(model, Path(config.adapter), checkpoint, config)
+        with _loading(f"The adapter in {config.adapter}"):
+            model = _with_adapter(model, Path(config.adapter), checkpoint, config)
     model.eval()
     can_branch = config.attention != "flash_attention_2" and config.is_sharing
-    engine = Engine(model, family=checkpoint.family, can_branch=can_branch)
-    return engine, LayoutMaker(checkpoint, tokenizer, budget_frames=config.budget_frames)
+    return Engine(model, family=checkpoint.family, can_branch=can_branch), layouts
+
+
+@contextmanager
+def _loading(what: str) -> Iterator[None]:
+    """Make one sentence of whatever the libraries raise on a damaged file, or where the memory does not do."""
+    try:
+        yield
+    except RoboRewardError:
+        raise
+    except Exception as error:  # other people's files, read by other people's code
+        lines = str(error).splitlines() or [""]
+        if is_out_of_memory(error):
+            free_memory()
+            raise UsageError(
+                f"{what}: there is not enough memory for it ({shorten(lines[0], 120)}). Load fewer bits "
+                "(dtype=bfloat16, quantization=4bit), on another device (device=cpu), or take a smaller model."
+            ) from error
+        told = f"{type(error).__name__}: {shorten(' '.join(str(error).split()), 300)}"
+        raise UsageError(f"{what} cannot be loaded: {told}. Download it again.") from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, wherever it did."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        words in text
+        for words in (
+            *("out of memory", "not enough memory"),
+            *("can't allocate memory", "cannot allocate memory"),
+        )
+    )
+
+
+def free_memory() -> None:
+    """Give back what nobody holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def stop_ids(checkpoint: Checkpoint, tokenizer: Any) -> frozenset[int]:
     """Return the tokens that end an answer, from generation_config.json and the tokenizer."""
-    file = checkpoint.folder / "generation_config.json"
-    found = json.loads(file.read_text("utf-8")).get("eos_token_id", []) if file.is_file() else []
-    ids = found if isinstance(found, list) else [found]
-    return frozenset([*ids, tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>")])
+    own = (tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>"))
+    return frozenset([*checkpoint.stop_ids, *(token for token in own if token is not None)])
 
 
 def full_revision(checkpoint: Checkpoint, config: QwenConfig) -> str:
@@ -126,19 +226,8 @@ def _fetch_all(repo: str, revision: str | None, config: QwenConfig) -> None:
     if index is None:
         _cached(repo, revision, "model.safetensors", config)
         return
-    for shard in sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values())):
+    for shard in sorted(set(read_file(index, IndexFile).weight_map.values())):
         _cached(repo, revision, shard, config)
-
-
-def _load_tokenizer(checkpoint: Checkpoint) -> Any:
-    try:
-        return AutoTokenizer.from_pretrained(
-            checkpoint.folder, local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(
-            f"The tokenizer in {checkpoint.folder} cannot be loaded: {shorten(error, 200)}. Download it again."
-        ) from error
 
 
 def _load_model(checkpoint: Checkpoint, config: QwenConfig) -> Any:
@@ -165,10 +254,6 @@ def _load_model(checkpoint: Checkpoint, config: QwenConfig) -> Any:
             trust_remote_code=False,
             **options,
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise UsageError(
-            f"The weights in {checkpoint.folder} cannot be loaded: {shorten(error, 300)}"
-        ) from error
     finally:
         logging.set_verbosity(verbosity)
         if has_bar:
@@ -223,6 +308,8 @@ def _with_adapter(model: Any, folder: Path, checkpoint: Checkpoint, config: Qwen
             warnings.simplefilter("always")
             adapted = PeftModel.from_pretrained(model, folder, local_files_only=True)
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise _misfit(folder, checkpoint, str(error).splitlines()[0]) from error
     missing = [str(note.message) for note in caught if "missing adapter keys" in str(note.message)]
     if missing:
@@ -250,7 +337,7 @@ def _check_parts(folder: Path, model: Any, checkpoint: Checkpoint) -> None:
 
 
 def _check_base(file: Path, checkpoint: Checkpoint) -> None:
-    base = str(json.loads(file.read_text("utf-8")).get("base_model_name_or_path") or "")
+    base = read_file(file, AdapterFile).base_model_name_or_path or ""
     try:
         theirs, ours = split_name(base)[0], split_name(checkpoint.name)[0]
     except RoboRewardError:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from roboreward.core import UsageError
 from roboreward.models.qwen.config import QwenConfig
+from roboreward.models.qwen.schema import VideoFile, checked
 
 MAX_RATIO: Final = 200
 """The published processors refuse frames longer than this many times their width."""
@@ -76,15 +77,13 @@ def video_settings(
         where: The file, for messages.
 
     Raises:
-        UsageError: There is no pixel budget in either.
+        UsageError: A value is wrong, or there is no pixel budget in either.
     """
-    both = {
-        **_DEFAULTS[family],
-        **{key: value for key, value in found.items() if value is not None},
-    }
-    size = both.get("size") or {}
-    low = config.min_pixels or both.get("min_pixels") or size.get("shortest_edge")
-    high = config.max_pixels or both.get("max_pixels") or size.get("longest_edge")
+    file = checked(found, VideoFile, where=where)
+    both = {**_DEFAULTS[family], **file.model_dump(exclude_none=True)}
+    size = file.size or VideoFile.Size()
+    low = config.min_pixels or file.min_pixels or size.shortest_edge
+    high = config.max_pixels or file.max_pixels or size.longest_edge
     if not low or not high:
         raise UsageError(
             f"{where} does not say how many pixels a video may have. Copy the file from the model that the weights "
@@ -93,15 +92,15 @@ def video_settings(
     capped = config.cap_pixels_per_frame
     return VideoSettings(
         family=family,
-        min_pixels=int(low),
-        max_pixels=int(high),
-        patch_px=int(both["patch_size"]),
-        merge=int(both.get("merge_size", 2)),
-        pair=int(both.get("temporal_patch_size", 2)),
+        min_pixels=low,
+        max_pixels=high,
+        patch_px=both["patch_size"],
+        merge=file.merge_size or 2,
+        pair=file.temporal_patch_size or 2,
         mean=tuple(both["image_mean"]),
         std=tuple(both["image_std"]),
-        is_capped=bool(both.get("cap_pixels_per_frame")) if capped is None else capped,
-        max_tokens=int(both["max_video_tokens"]),
+        is_capped=bool(file.cap_pixels_per_frame) if capped is None else capped,
+        max_tokens=both["max_video_tokens"],
     )
 
 

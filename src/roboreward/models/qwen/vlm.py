@@ -1,6 +1,5 @@
 """A local vision-language model that can be asked: what `asking.Vlm` says, on this machine."""
 
-import gc
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from roboreward.models.qwen.engine import (
     tokens_of,
 )
 from roboreward.models.qwen.layout import Layout
-from roboreward.models.qwen.loading import full_revision, load_parts, open_checkpoint, stop_ids
+from roboreward.models.qwen.loading import free_memory, is_out_of_memory, parts_of
 from roboreward.models.qwen.pixels import pixel_values
 
 _WORTH_A_BRANCH = 0.5
@@ -66,7 +65,8 @@ class QwenVl:
     """A vision-language model of the Qwen family, loaded from files. See `asking.Vlm`.
 
     One forward pass gives the probabilities of all choices of a question. Questions of one call on the same
-    `FrameSample` object share what its frames cost, and every token that they share from the start.
+    `FrameSample` object share what its frames cost, and every token that they share from the start. Objects of the same
+    files and settings share one copy of the weights.
 
     Args:
         name: A folder, or "owner/name@revision" of which the hub's cache has a copy.
@@ -85,11 +85,10 @@ class QwenVl:
     ) -> None:
         self.config = config or QwenConfig()
         self.name = shown_as or name
-        self.checkpoint = open_checkpoint(name, self.config)
-        self.revision = full_revision(self.checkpoint, self.config)
-        self.engine, self.layouts = load_parts(self.checkpoint, self.config)
+        self._parts = parts = parts_of(name, self.config)
+        self.checkpoint, self.revision = parts.checkpoint, parts.revision
+        self.engine, self.layouts, self._stop_ids = parts.engine, parts.layouts, parts.stop_ids
         self._plans: dict[tuple[str, ...], ChoicePlan] = {}
-        self._stop_ids = stop_ids(self.checkpoint, self.layouts.tokenizer)
 
     def ask(self, asks: Sequence[Ask], decoding: Decoding) -> list[Reply]:
         """Answer all questions; see `asking.Vlm`."""
@@ -210,7 +209,7 @@ class QwenVl:
         try:
             return self._pixels(batch, patches)
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return None
 
@@ -238,10 +237,10 @@ class QwenVl:
             self._look(batch, sights, pixels)
             return self._replies(batch, decoding, sights)
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             message = str(error).splitlines()[0][:120]
-        _free_memory()
+        free_memory()
         if len(batch.jobs) == 1:
             job = batch.jobs[0]
             reason = (
@@ -330,16 +329,3 @@ def _values(job: _Job, found: Sequence[Any]) -> tuple[float, ...] | None:
     if not job.rows:
         return None
     return tuple(choice_logprobs(steps, found) for steps in job.plan.steps)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        words in text for words in ("out of memory", "can't allocate memory", "not enough memory")
-    )
-
-
-def _free_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
