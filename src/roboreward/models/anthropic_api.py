@@ -3,6 +3,7 @@
 import base64
 import re
 import threading
+import weakref
 from typing import Any, Final
 
 from roboreward.core import MissingExtra
@@ -49,6 +50,7 @@ class AnthropicWire:
             self.client = Anthropic(api_key=key, base_url=endpoint.base_url, max_retries=0)
         except AnthropicError as error:
             raise no_key(endpoint) from error
+        weakref.finalize(self, self.client.close)  # its pool of connections
         self.provider = endpoint.provider
         self.model, self.settings = endpoint.model, settings
         self.address = str(self.client.base_url)

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import weakref
 from typing import Any, Final
 
 from roboreward.core import MissingExtra
@@ -52,6 +53,7 @@ class GeminiWire:
             self.client = genai.Client(api_key=key, vertexai=False, http_options=options)
         except ValueError as error:
             raise no_key(endpoint) from error
+        weakref.finalize(self, self.client.close)  # its pool of connections
         self.model, self.settings = endpoint.model, settings
         self.address, self.provider = endpoint.base_url, endpoint.provider
         self._left_out: set[str] = set() if settings.has_logprobs else {"logprobs"}
