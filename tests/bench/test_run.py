@@ -1,6 +1,7 @@
 """Running models on a set: what is asked, what is written, what a rerun does."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,23 @@ def test_a_model_is_shown_nothing_but_frames_task_and_id(
     run_bench(example_set, [fake_model(rule)], tmp_path)
     assert [query.task for query in seen] == [e.task for e in example_set.examples]
     assert vars(seen[0]).keys() == {"sample", "task", "query_id"}
+
+
+def test_the_next_videos_are_read_while_the_model_answers(
+    example_set: ExampleSet, no_videos: list[Path], fake_model: Any, tmp_path: Path
+) -> None:
+    seen: list[int] = []
+
+    def rule(query: Query) -> Verdict:
+        until = time.monotonic() + 10
+        while not seen and len(no_videos) <= 4 and time.monotonic() < until:
+            time.sleep(0.005)
+        seen.append(len(no_videos))
+        return Verdict.scored(1)
+
+    run_bench(example_set, [fake_model(rule)], tmp_path, chunk_size=4)
+    assert seen[0] > 4
+    assert max(seen[:4]) <= 8, "no more than one chunk ahead"
 
 
 def test_what_failed_is_asked_again_when_that_is_wanted_and_nothing_else_is(

@@ -6,7 +6,9 @@ Every answer is on disk before the next chunk is asked, and a rerun asks only wh
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -204,14 +206,28 @@ def _answers(
 def _answer_all(
     model: RewardModel, examples: Sequence[Example], config: RunConfig, cache: FrameCache
 ) -> Iterator[Record]:
-    for start in range(0, len(examples), config.chunk_size):
-        yield from _answer_chunk(model, examples[start : start + config.chunk_size], config, cache)
+    """Ask chunk by chunk; the videos of the next chunk are read while the model answers."""
+    starts = range(0, len(examples), config.chunk_size)
+    chunks = iter([examples[start : start + config.chunk_size] for start in starts])
+    with ThreadPoolExecutor(1, "videos") as reader:
+        ahead = [reader.submit(_prepare, chunk, config, cache) for chunk in islice(chunks, 1)]
+        while ahead:
+            prepared = ahead.pop().result()
+            ahead += [reader.submit(_prepare, chunk, config, cache) for chunk in islice(chunks, 1)]
+            yield from _answer_chunk(model, prepared)
 
 
-def _answer_chunk(
-    model: RewardModel, chunk: Sequence[Example], config: RunConfig, cache: FrameCache
-) -> list[Record]:
-    """Ask one chunk. Videos that cannot be read keep their place with a failed verdict."""
+@dataclass(frozen=True)
+class _Prepared:
+    """A chunk with what is asked, and the verdicts on what cannot be asked, by position."""
+
+    chunk: Sequence[Example]
+    asked: dict[int, Query]
+    verdicts: dict[int, Verdict]
+
+
+def _prepare(chunk: Sequence[Example], config: RunConfig, cache: FrameCache) -> _Prepared:
+    """Read the videos of a chunk. One that cannot be read keeps its place with a failed verdict."""
     asked: dict[int, Query] = {}
     verdicts: dict[int, Verdict] = {}
     for position, example in enumerate(chunk):
@@ -223,8 +239,13 @@ def _answer_chunk(
             verdicts[position] = Verdict.without_score("failed", reason, model=config.model)
         else:
             asked[position] = Query(sample, task, example.example_id)
-    verdicts.update(zip(asked, _ask(model, list(asked.values())), strict=True))
-    return [Record.of(example, verdicts[position]) for position, example in enumerate(chunk)]
+    return _Prepared(chunk, asked, verdicts)
+
+
+def _answer_chunk(model: RewardModel, prepared: _Prepared) -> list[Record]:
+    answers = dict(zip(prepared.asked, _ask(model, list(prepared.asked.values())), strict=True))
+    verdicts = prepared.verdicts | answers
+    return [Record.of(example, verdicts[i]) for i, example in enumerate(prepared.chunk)]
 
 
 def _ask(model: RewardModel, queries: list[Query]) -> list[Verdict]:
