@@ -10,6 +10,7 @@ from roboreward.core import FramePolicy, FrameSample, Query
 from roboreward.models import Gvl, GvlConfig, Reply, load_model, parse_percentages, use_api
 from roboreward.testing import (
     BAD_REPLIES,
+    STATUS_OF_BAD_REPLIES,
     FakeProvider,
     ScriptedVlm,
     check_reward_model,
@@ -145,16 +146,7 @@ def test_any_text_gives_an_outcome(text, num_frames):
     assert all(0 <= value <= 100 for value in read.values)
 
 
-BAD = {
-    "failed": "failed",
-    "refused": "refused",
-    "refused-text": "refused",
-    "truncated": "truncated",
-    "truncated-empty": "truncated",
-    "empty": "empty",
-    "blank": "empty",
-    "nothing": "empty",
-    "babble": "unparsed",
+BAD = STATUS_OF_BAD_REPLIES | {
     "nan": "empty",
     "too-few": "empty",
     "above-one": "empty",

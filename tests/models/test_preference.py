@@ -18,7 +18,7 @@ from roboreward.models import (
     parse_letter,
     prefer,
 )
-from roboreward.testing import BAD_REPLIES, ScriptedVlm, synthetic_sample
+from roboreward.testing import BAD_REPLIES, STATUS_OF_BAD_REPLIES, ScriptedVlm, synthetic_sample
 
 GOOD, POOR = synthetic_sample(seed=1), synthetic_sample(seed=2)
 
@@ -81,23 +81,6 @@ def test_the_band_of_ties_can_be_widened():
     assert ask_about(ScriptedVlm(liking_good(0.04)), tie_band=0.05).is_tie
 
 
-BAD = {
-    "failed": "failed",
-    "refused": "refused",
-    "refused-text": "refused",
-    "truncated": "truncated",
-    "truncated-empty": "truncated",
-    "empty": "empty",
-    "blank": "empty",
-    "nothing": "empty",
-    "babble": "unparsed",
-    "nan": "failed",
-    "too-few": "failed",
-    "above-one": "failed",
-    "impossible": "unparsed",
-}
-
-
 @pytest.mark.parametrize("kind", BAD_REPLIES)
 @pytest.mark.parametrize("is_first_bad", [True, False])
 def test_one_order_without_an_answer_leaves_none(kind, is_first_bad):
@@ -105,7 +88,7 @@ def test_one_order_without_an_answer_leaves_none(kind, is_first_bad):
         return BAD_REPLIES[kind] if (ask.parts[2] is GOOD) == is_first_bad else {"A": 1.0}
 
     answer = ask_about(ScriptedVlm(rule))
-    assert (answer.status, answer.prob_first) == (BAD[kind], None)
+    assert (answer.status, answer.prob_first) == (STATUS_OF_BAD_REPLIES[kind], None)
     assert answer.reason
 
 

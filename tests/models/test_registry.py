@@ -216,3 +216,16 @@ def test_every_public_name_of_the_room_exists():
     assert Path(room.__file__).name == "__init__.py"
     with pytest.raises(AttributeError, match="Nonsense"):
         _ = room.Nonsense
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("openia:gpt-x", "openai:gpt-x"),
+        ("antropic:a", "anthropic:a"),
+        ("flor:constant-3", "floor:constant-3"),
+    ],
+)
+def test_a_mistyped_scheme_is_put_right(typed, meant):
+    with pytest.raises(UnknownName, match=f"Did you mean .*{meant}"):
+        load_model(typed)

@@ -17,6 +17,7 @@ from roboreward.models import (
 )
 from roboreward.testing import (
     BAD_REPLIES,
+    STATUS_OF_BAD_REPLIES,
     ScriptedVlm,
     check_reward_model,
     synthetic_queries,
@@ -113,21 +114,7 @@ def test_a_model_that_answers_something_else_gets_no_score():
     assert "together they have probability 0.007" in verdict.reason
 
 
-BAD = {
-    "failed": "failed",
-    "refused": "refused",
-    "refused-text": "refused",
-    "truncated": "unparsed",
-    "truncated-empty": "truncated",
-    "empty": "empty",
-    "blank": "empty",
-    "nothing": "empty",
-    "babble": "unparsed",
-    "nan": "failed",
-    "too-few": "failed",
-    "above-one": "failed",
-    "impossible": "unparsed",
-}
+BAD = STATUS_OF_BAD_REPLIES | {"truncated": "unparsed"}
 
 
 @pytest.mark.parametrize("kind", BAD_REPLIES)

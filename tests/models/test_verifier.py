@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from roboreward.core import FrameSample
 from roboreward.models import CRITERIA, Reply, Token, Verifier, VerifierConfig
-from roboreward.testing import BAD_REPLIES, ScriptedVlm, check_reward_model, synthetic_queries
+from roboreward.testing import (
+    BAD_REPLIES,
+    STATUS_OF_BAD_REPLIES,
+    ScriptedVlm,
+    check_reward_model,
+    synthetic_queries,
+)
 
 
 def criterion_of(ask):
@@ -124,23 +130,6 @@ def test_one_unreadable_repeat_is_counted_and_survived_but_a_failed_call_is_not(
     assert (verdict.status, verdict.reason) == ("failed", "object: The connection was lost.")
 
 
-BAD = {
-    "failed": "failed",
-    "refused": "refused",
-    "refused-text": "refused",
-    "truncated": "truncated",
-    "truncated-empty": "truncated",
-    "empty": "empty",
-    "blank": "empty",
-    "nothing": "empty",
-    "babble": "unparsed",
-    "nan": "failed",
-    "too-few": "failed",
-    "above-one": "failed",
-    "impossible": "unparsed",
-}
-
-
 @pytest.mark.parametrize("kind", BAD_REPLIES)
 def test_a_bad_reply_is_named_and_loses_no_other(kind):
     queries = synthetic_queries(3)
@@ -150,7 +139,7 @@ def test_a_bad_reply_is_named_and_loses_no_other(kind):
 
     verdicts = Verifier(ScriptedVlm(rule)).score(queries)
     assert [v.score for v in verdicts] == [3, None, 3]
-    assert verdicts[1].status == BAD[kind]
+    assert verdicts[1].status == STATUS_OF_BAD_REPLIES[kind]
 
 
 @pytest.mark.parametrize("criteria", [("region", "region"), ("speed",)])

@@ -1,6 +1,7 @@
 """From a model's name to the model."""
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -120,7 +121,7 @@ def load_model(uri: str) -> RewardModel:
         from roboreward.models.qwen_loader import load_judge
 
         return load_judge(name)
-    raise UnknownName("model", name, _known_names())
+    raise unknown_model(name)
 
 
 def available_models() -> list[ModelInfo]:
@@ -202,8 +203,10 @@ def _api_names() -> list[ModelInfo]:
 
 
 def unknown_model(name: str) -> UnknownName:
-    """Return the error for a name that starts like a built-in model but is none."""
-    return UnknownName("model", name, _known_names())
+    """Return the error for a name that no model has; a mistyped scheme ("openia:x") is put right in it."""
+    scheme, _, rest = name.partition(":")
+    meant = get_close_matches(scheme, _BUILT_IN, n=1, cutoff=0.7) if rest else []
+    return UnknownName("model", name, [*_known_names(), *(f"{word}:{rest}" for word in meant)])
 
 
 def _known_names() -> list[str]:

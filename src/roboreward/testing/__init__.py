@@ -2,13 +2,14 @@
 
 from roboreward.testing.conformance import ConformanceError, check_reward_model
 from roboreward.testing.fake_provider import FakeProvider, Fault, SeenRequest, fake_key
-from roboreward.testing.scripted_vlm import BAD_REPLIES, ScriptedVlm
+from roboreward.testing.scripted_vlm import BAD_REPLIES, STATUS_OF_BAD_REPLIES, ScriptedVlm
 from roboreward.testing.source_conformance import check_source
 from roboreward.testing.synthetic import synthetic_queries, synthetic_sample
 from roboreward.testing.vlm_conformance import check_vlm
 
 __all__ = [
     "BAD_REPLIES",
+    "STATUS_OF_BAD_REPLIES",
     "ConformanceError",
     "FakeProvider",
     "Fault",

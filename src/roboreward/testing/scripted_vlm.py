@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from roboreward.core import Status
 from roboreward.models import Ask, Decoding, Reply
 
 Answer = str | Sequence[str] | Mapping[str, float] | Reply
@@ -30,6 +31,25 @@ BAD_REPLIES: Final[Mapping[str, Reply]] = MappingProxyType(
     }
 )
 """Replies with nothing to read, each in its own way. A single log-probability stands for one a choice."""
+
+STATUS_OF_BAD_REPLIES: Final[Mapping[str, Status]] = MappingProxyType(
+    {
+        "failed": "failed",
+        "refused": "refused",
+        "refused-text": "refused",
+        "truncated": "truncated",
+        "truncated-empty": "truncated",
+        "empty": "empty",
+        "blank": "empty",
+        "nothing": "empty",
+        "babble": "unparsed",
+        "nan": "failed",
+        "too-few": "failed",
+        "above-one": "failed",
+        "impossible": "unparsed",
+    }
+)
+"""What a method that reads probabilities and texts must make of each of `BAD_REPLIES`."""
 
 
 class ScriptedVlm:

@@ -39,7 +39,6 @@ SEED: Final = 2
 VOCAB_SIZE: Final = 151_936
 """Rows of the published embedding; the tokenizer uses fewer."""
 
-_FIRST_SPECIAL: Final = 151_643
 _SPECIAL: Final = (
     *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>"),
     *("<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>"),
